@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar
 
 from providers.errors import ContractBroken
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-    from decimal import Decimal
-
-    from providers.types import GenerationRequest, KnownTask, ModelSpec, Submission, TaskStatus
+from providers.types import GenerationRequest, KnownTask, ModelSpec, Submission, TaskStatus
 
 
 class Provider(ABC):
@@ -73,5 +70,5 @@ class Provider(ABC):
         """Tell what is left at the vendor, in its own unit; None where it can't be asked."""
         return None
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - most providers open nothing of their own
         """Close what was opened."""

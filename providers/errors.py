@@ -1,11 +1,11 @@
 """What can go wrong with a provider: one class for each way to react.
 
-    ProviderError
-    ├── Unavailable      nothing was started; try again later
-    ├── Refused          the vendor won't do this request; tell the member
-    ├── OutcomeUnknown   a submission may have been accepted; never repeat it blindly
-    ├── AuthFailed       key or funds; tell the operator and pause the provider
-    └── ContractBroken   the answer is not as documented; keep looking, tell the operator
+ProviderError
+├── Unavailable      nothing was started; try again later
+├── Refused          the vendor won't do this request; tell the member
+├── OutcomeUnknown   a submission may have been accepted; never repeat it blindly
+├── AuthFailed       key or funds; tell the operator and pause the provider
+└── ContractBroken   the answer is not as documented; keep looking, tell the operator
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Parameter:
     """An extra parameter of a model, as members write it in ``settings`` (``steps=40``)."""
 
     key: str
-    kind: type[int] | type[float] | type[bool]
+    kind: type[ParameterValue]
     default: ParameterValue
     #: inclusive bounds; both None for booleans
     minimum: float | None = None

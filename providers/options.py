@@ -1,0 +1,268 @@
+"""From what a member wrote to what a model can do, or to words that say what to change.
+
+Pure: nothing here asks the network, the clock or a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from providers.types import Mode, ModelSpec, Parameter, ParameterValue
+
+_T = TypeVar("_T")
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+
+#: In the order in which they say what a video starts from.
+MODE_NAMES: Mapping[Mode, str] = {
+    Mode.TEXT: "text alone",
+    Mode.IMAGE: "a first image",
+    Mode.FIRST_LAST: "a first and a last image",
+    Mode.EXTEND: "a video to continue",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OptionProblem:
+    """One option that can't be had, and what would be accepted instead."""
+
+    option: str
+    message: str
+
+
+class OptionsRefused(Exception):  # noqa: N818 - it names what happened, like the provider errors
+    """Something that was asked for can't be had from this model. Nothing was started."""
+
+    def __init__(self, problems: Sequence[OptionProblem]) -> None:
+        """Keep every problem, so that one answer tells them all."""
+        super().__init__("; ".join(f"{problem.option}: {problem.message}" for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked for, as it was written. None: nothing was said."""
+
+    prompt: str
+    has_image: bool = False
+    has_last_image: bool = False
+    has_video: bool = False
+    resolution: str | None = None
+    aspect_ratio: str | None = None
+    duration: int | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    enhance_prompt: bool | None = None
+    settings: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a model will be asked for. Every value was checked against its spec."""
+
+    mode: Mode
+    prompt: str
+    resolution: str
+    duration: int
+    aspect_ratio: str | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    enhance_prompt: bool | None = None
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict[str, ParameterValue])
+
+
+def mode_of(wish: Wish) -> Mode:
+    """Tell what the video starts from; raises ``OptionsRefused`` for a mix that means nothing."""
+    if wish.has_video:
+        if wish.has_image or wish.has_last_image:
+            raise OptionsRefused([OptionProblem("video", "Attach either a video to continue or images, not both.")])
+        return Mode.EXTEND
+    if wish.has_last_image:
+        if not wish.has_image:
+            raise OptionsRefused([OptionProblem("last_image", "A last image needs a first one: attach `image` too.")])
+        return Mode.FIRST_LAST
+    return Mode.IMAGE if wish.has_image else Mode.TEXT
+
+
+def check_options(
+    spec: ModelSpec, wish: Wish, *, max_resolution: str | None = None, max_duration: int | None = None
+) -> Options:
+    """Check a wish against a model and the community's own limits.
+
+    What wasn't said becomes the model's default, or the highest allowed value below it, for
+    resolution and duration alone; everything else stays unsaid. Raises ``OptionsRefused`` with
+    every problem found.
+    """
+    mode = mode_of(wish)
+    problems = list(_mode_problems(spec, mode))
+    if not problems:
+        problems += _text_problems(spec, wish, mode)
+        problems += _choice_problems(spec, wish, mode, max_resolution=max_resolution, max_duration=max_duration)
+        problems += _number_problems(spec, wish)
+    parameters, more = parse_settings(spec, wish.settings or "")
+    problems += more
+    if problems:
+        raise OptionsRefused(problems)
+    resolutions = allowed_resolutions(spec, max_resolution)
+    durations = allowed_durations(spec, max_duration)
+    return Options(
+        mode=mode,
+        prompt=wish.prompt,
+        resolution=wish.resolution or _default(spec.default_resolution, resolutions, spec.resolutions),
+        duration=wish.duration or _default(spec.default_duration, durations, spec.durations),
+        aspect_ratio=wish.aspect_ratio,
+        negative_prompt=wish.negative_prompt or None,
+        seed=wish.seed,
+        enhance_prompt=wish.enhance_prompt,
+        parameters=parameters,
+    )
+
+
+def allowed_resolutions(spec: ModelSpec, most: str | None) -> tuple[str, ...]:
+    """The model's resolutions up to the community's highest (``720p``), ascending."""
+    if most is None:
+        return spec.resolutions
+    return tuple(name for name in spec.resolutions if _lines(name) <= _lines(most))
+
+
+def allowed_durations(spec: ModelSpec, most: int | None) -> tuple[int, ...]:
+    """The model's durations up to the community's longest, in seconds, ascending."""
+    return spec.durations if most is None else tuple(seconds for seconds in spec.durations if seconds <= most)
+
+
+def parse_settings(spec: ModelSpec, text: str) -> tuple[dict[str, ParameterValue], list[OptionProblem]]:
+    """Read ``steps=40 fps=24``; give the values, and what could not be read."""
+    known = {parameter.key: parameter for parameter in spec.parameters}
+    values: dict[str, ParameterValue] = {}
+    problems: list[OptionProblem] = []
+    for word in text.replace(",", " ").split():
+        key, _, raw = word.partition("=")
+        parameter = known.get(key.lower())
+        if parameter is None:
+            problems.append(OptionProblem("settings", _unknown_key(spec, key)))
+            continue
+        value = _parse(parameter, raw)
+        if value is None:
+            problems.append(OptionProblem("settings", f"`{parameter.key}` takes {describe(parameter)}."))
+        elif parameter.key in values:
+            problems.append(OptionProblem("settings", f"`{parameter.key}` is given twice; give it once."))
+        else:
+            values[parameter.key] = value
+    return values, problems
+
+
+def describe(parameter: Parameter) -> str:
+    """Say what a parameter accepts, as in ``a whole number from 10 to 50``."""
+    if parameter.kind is bool:
+        return "`true` or `false`"
+    kind = "a whole number" if parameter.kind is int else "a number"
+    return f"{kind} from {parameter.minimum:g} to {parameter.maximum:g}"
+
+
+def one_of(values: Iterable[object]) -> str:
+    """Join values as people list them: ``480p, 720p or 1080p``."""
+    words = [str(value) for value in values]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}" if words else "nothing"
+
+
+def durations_text(durations: Sequence[int]) -> str:
+    """Say durations in seconds, a whole range shortly: ``2 to 15 seconds``."""
+    is_range = len(durations) > 3 and list(durations) == list(range(durations[0], durations[-1] + 1))  # noqa: PLR2004
+    return f"{durations[0]} to {durations[-1]} seconds" if is_range else f"{one_of(durations)} seconds"
+
+
+def _mode_problems(spec: ModelSpec, mode: Mode) -> Iterable[OptionProblem]:
+    if mode in spec.modes:
+        return
+    accepted = one_of(MODE_NAMES[each] for each in spec.modes)
+    option = {Mode.TEXT: "image", Mode.IMAGE: "image", Mode.FIRST_LAST: "last_image", Mode.EXTEND: "video"}[mode]
+    yield OptionProblem(option, f"{spec.name} can't start from {MODE_NAMES[mode]}; it takes {accepted}.")
+
+
+def _text_problems(spec: ModelSpec, wish: Wish, mode: Mode) -> Iterable[OptionProblem]:
+    if not wish.prompt.strip() and mode not in spec.prompt_optional:
+        yield OptionProblem("prompt", "Say in a few words what the video should show.")
+    if spec.prompt_limit is not None and len(wish.prompt) > spec.prompt_limit:
+        yield _too_long("prompt", spec.prompt_limit, len(wish.prompt))
+    negative = wish.negative_prompt
+    if not negative:
+        return
+    if not spec.has_negative_prompt:
+        yield OptionProblem("negative_prompt", f"{spec.name} has no negative prompt; leave it out.")
+    elif spec.negative_prompt_limit is not None and len(negative) > spec.negative_prompt_limit:
+        yield _too_long("negative_prompt", spec.negative_prompt_limit, len(negative))
+
+
+def _choice_problems(
+    spec: ModelSpec, wish: Wish, mode: Mode, *, max_resolution: str | None, max_duration: int | None
+) -> Iterable[OptionProblem]:
+    resolutions = allowed_resolutions(spec, max_resolution)
+    if not resolutions:
+        yield OptionProblem("resolution", f"This community allows up to {max_resolution}; {spec.name} starts above it.")
+    elif wish.resolution is not None and wish.resolution not in resolutions:
+        yield _not_offered("resolution", wish.resolution, spec, one_of(resolutions))
+    durations = allowed_durations(spec, max_duration)
+    if not durations:
+        yield OptionProblem("duration", f"This community allows up to {max_duration} s; {spec.name} starts above it.")
+    elif wish.duration is not None and wish.duration not in durations:
+        yield _not_offered("duration", f"{wish.duration} seconds", spec, durations_text(durations))
+    if wish.aspect_ratio is None:
+        return
+    if mode not in spec.aspect_ratio_modes:
+        yield OptionProblem("aspect_ratio", f"{spec.name} takes the shape from what you attach; leave it out.")
+    elif wish.aspect_ratio not in spec.aspect_ratios:
+        yield _not_offered("aspect_ratio", wish.aspect_ratio, spec, one_of(spec.aspect_ratios))
+
+
+def _number_problems(spec: ModelSpec, wish: Wish) -> Iterable[OptionProblem]:
+    if wish.seed is not None:
+        if not spec.has_seed:
+            yield OptionProblem("seed", f"{spec.name} takes no seed; leave it out.")
+        elif not 0 <= wish.seed <= spec.max_seed:
+            yield OptionProblem("seed", f"A seed is a whole number from 0 to {spec.max_seed}.")
+    if wish.enhance_prompt is not None and spec.enhances_prompt is None:
+        yield OptionProblem("enhance_prompt", f"{spec.name} uses your prompt as it is; leave this out.")
+
+
+def _too_long(option: str, limit: int, length: int) -> OptionProblem:
+    return OptionProblem(option, f"It may have {limit:,} characters; yours has {length:,}.")
+
+
+def _not_offered(option: str, given: str, spec: ModelSpec, accepted: str) -> OptionProblem:
+    return OptionProblem(option, f"{given[:40]} isn't offered by {spec.name} here; choose {accepted}.")
+
+
+def _unknown_key(spec: ModelSpec, key: str) -> str:
+    if not spec.parameters:
+        return f"{spec.name} has no extra settings; leave this out."
+    accepted = ", ".join(f"`{parameter.key}` ({describe(parameter)})" for parameter in spec.parameters)
+    shown = key[:30].replace("`", "'")
+    return f"`{shown}` isn't a setting of {spec.name}; it has {accepted}. Write them as `{spec.parameters[0].key}=…`."
+
+
+def _parse(parameter: Parameter, raw: str) -> ParameterValue | None:
+    if parameter.kind is bool:
+        word = raw.lower()
+        return True if word in _TRUE else False if word in _FALSE else None
+    try:
+        value = int(raw) if parameter.kind is int else float(raw)
+    except ValueError:
+        return None
+    low, high = parameter.minimum, parameter.maximum
+    # written so that NaN is outside
+    return value if low is not None and high is not None and low <= value <= high else None
+
+
+def _default(preferred: _T, allowed: Sequence[_T], offered: Sequence[_T]) -> _T:
+    """The default, or the highest allowed value below it, or the lowest allowed one above it."""
+    if preferred in allowed:
+        return preferred
+    below = [value for value in allowed if offered.index(value) < offered.index(preferred)]
+    return below[-1] if below else allowed[0]
+
+
+def _lines(resolution: str) -> int:
+    return int(resolution.rstrip("pP"))

@@ -1,0 +1,44 @@
+"""Which providers are there, and which models they offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from providers.catalogue import MODELS
+from providers.contract import Provider
+from providers.types import ModelSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorAccess:
+    """How one vendor is reached. The key never shows in a repr."""
+
+    api_key: str = field(repr=False)
+    base_url: str
+    #: submits and polls together; None: no limit
+    requests_per_minute: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The providers that can be used, and their models in the order of the catalogue."""
+
+    providers: Mapping[str, Provider]
+    models: Mapping[str, ModelSpec]
+
+    @classmethod
+    def of(cls, providers: Iterable[Provider], models: Iterable[ModelSpec] = MODELS) -> Registry:
+        """Offer every model, not retired, whose provider is given."""
+        by_name = {provider.name: provider for provider in providers}
+        offered = {spec.id: spec for spec in models if spec.provider in by_name and spec.successor is None}
+        return cls(by_name, offered)
+
+    def provider_of(self, spec: ModelSpec) -> Provider:
+        """The provider that offers this model."""
+        return self.providers[spec.provider]
+
+    async def close(self) -> None:
+        """Close every provider."""
+        for provider in self.providers.values():
+            await provider.close()
