@@ -1,0 +1,1 @@
+"""What each community has set."""

@@ -1,0 +1,1 @@
+"""Credits: the books, and the allowance that fills them."""

@@ -1,0 +1,1 @@
+"""What is shown on Discord, and how it gets there."""

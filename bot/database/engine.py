@@ -1,0 +1,226 @@
+"""The database: one writer on SQLite, a pool on PostgreSQL, and work that runs whole or not at all.
+
+A unit of work is a plain function of a connection. It runs in a database thread from BEGIN to COMMIT, so
+nothing of the event loop can come between its statements, a cancelled caller can't leave it half done,
+and it can't wait for a network while it holds the lock (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from sqlite3 import Connection as SqliteConnection
+from threading import Thread
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool, QueuePool
+
+T = TypeVar("T")
+
+#: How many units of work may share one commit.
+_GROUP = 64
+_READERS = 4
+#: seconds; another process (a backup, a shell) may hold the lock this long
+_BUSY_TIMEOUT = 10
+
+
+class Database(Protocol):
+    """Where units of work are carried out."""
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run the work in a transaction of its own; if it raises, nothing of it stays."""
+        ...
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run work that changes nothing, on one consistent picture of the data."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what has begun and close the connections."""
+        ...
+
+
+def open_database(url: str) -> Database:
+    """Open ``sqlite:///path`` or ``postgresql://…``, which must have been migrated."""
+    parsed = make_url(url)
+    return SqliteDatabase(parsed) if parsed.get_backend_name() == "sqlite" else PostgresDatabase(parsed)
+
+
+def sync_engine(url: URL, *, begin: str = "BEGIN IMMEDIATE") -> Engine:
+    """Make an engine of plain connections, each with the settings that the books rely on."""
+    if url.get_backend_name() != "sqlite":
+        postgres = url.set(drivername="postgresql+psycopg")
+        return create_engine(postgres, poolclass=QueuePool, pool_size=8, pool_pre_ping=True)
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url.set(drivername="sqlite+pysqlite"),
+        poolclass=NullPool,
+        # we say BEGIN ourselves: the driver would begin late, and never around CREATE TABLE
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_TIMEOUT},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", partial(_begin, begin))
+    return engine
+
+
+class SqliteDatabase:
+    """One writer thread, whose waiting units of work share a commit, and a few readers."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = sync_engine(url)
+        self._writer = _Writer(self._engine)
+        self._reading = sync_engine(url, begin="BEGIN")
+        self._readers = ThreadPoolExecutor(_READERS, "database-reader")
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database``."""
+        return await asyncio.wrap_future(self._writer.submit(work))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database``."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, _transact, self._reading, work)
+
+    async def close(self) -> None:
+        """See ``Database``."""
+        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._readers.shutdown)
+        self._engine.dispose()
+        self._reading.dispose()
+
+
+class PostgresDatabase:
+    """A pool of connections; the rows' own locks order the writers."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = sync_engine(url)
+        self._threads = ThreadPoolExecutor(8, "database")
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database``."""
+        # shielded: a cancelled caller must not leave the thread's outcome unread
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _transact, self._engine, work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database``."""
+        return await self.write(work)
+
+    async def close(self) -> None:
+        """See ``Database``."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self._engine.dispose()
+
+
+class _Unit:
+    """A unit of work that waits for its turn, and the future that its caller waits for."""
+
+    __slots__ = ("_failure", "_result", "_work", "future")
+
+    def __init__(self, work: Callable[[Connection], Any]) -> None:
+        self._work = work
+        self._result: Any = None
+        self._failure: BaseException | None = None
+        self.future: Future[Any] = Future()
+
+    def run(self, connection: Connection) -> None:
+        """Run in a savepoint, so that a failure takes nobody else along."""
+        try:
+            with connection.begin_nested():
+                self._result = self._work(connection)
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
+            self._failure = error
+
+    def committed(self) -> None:
+        """Tell the caller, now that it is on disk."""
+        if self._failure is not None:
+            self.future.set_exception(self._failure)
+        else:
+            self.future.set_result(self._result)
+
+
+class _Writer:
+    """The thread that owns the one writing connection."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: SimpleQueue[_Unit | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="database-writer", daemon=True)
+        self._thread.start()
+        self._is_closed = False
+
+    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
+        """Queue a unit of work."""
+        if self._is_closed:
+            raise RuntimeError("the database is closed")
+        unit = _Unit(work)
+        self._waiting.put(unit)
+        return unit.future
+
+    def close(self) -> None:
+        """Finish what waits, then end the thread."""
+        self._is_closed = True
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection: Connection | None = None
+        while group := self._next_group():
+            try:
+                connection = connection or self._engine.connect()
+                self._commit(connection, group)
+            except BaseException as error:  # noqa: BLE001 - every caller gets it
+                _fail(group, error)
+                if connection is not None:
+                    connection.invalidate()
+                    connection = None
+        if connection is not None:
+            connection.close()
+
+    def _next_group(self) -> list[_Unit]:
+        """Wait for a unit, then take along what waits already; empty: closed."""
+        group: list[_Unit] = []
+        try:
+            while len(group) < _GROUP:
+                unit = self._waiting.get(block=not group)
+                if unit is None:
+                    self._waiting.put(None)
+                    break
+                # a caller that was cancelled while waiting is spared the work
+                if unit.future.set_running_or_notify_cancel():
+                    group.append(unit)
+        except Empty:
+            pass
+        return group
+
+    def _commit(self, connection: Connection, group: list[_Unit]) -> None:
+        with connection.begin():
+            for unit in group:
+                unit.run(connection)
+        for unit in group:
+            unit.committed()
+
+
+def _fail(group: list[_Unit], error: BaseException) -> None:
+    for unit in group:
+        if not unit.future.done():
+            unit.future.set_exception(error)
+
+
+def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+def _begin(statement: str, connection: Connection) -> None:
+    connection.exec_driver_sql(statement)
+
+
+def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,74 @@
+"""Bring a database to the schema of this code, or leave it untouched."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from sqlite3 import connect
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine import URL, make_url
+
+from bot.database.engine import sync_engine
+
+#: The newest migration. Kept here so that a start without work to do needn't load Alembic.
+HEAD = "0001"
+
+_SCRIPTS = Path(__file__).parents[2] / "migrations"
+
+
+class NewerDatabase(Exception):  # noqa: N818 - it names what was found
+    """The database was migrated by a newer version of the bot."""
+
+
+def migrate(url: str, *, now: datetime) -> Path | None:
+    """Migrate to ``HEAD``; give the backup that was made before, if there was something to lose.
+
+    Raises ``NewerDatabase``. A migration that fails leaves nothing behind.
+    """
+    parsed = make_url(url)
+    engine = sync_engine(parsed)
+    try:
+        with engine.connect() as connection:
+            version = version_of(connection)
+        if version == HEAD:
+            return None
+        backup = _back_up(parsed, version, now) if version else None
+        with engine.connect() as connection:
+            _upgrade(connection, version)
+        return backup
+    finally:
+        engine.dispose()
+
+
+def version_of(connection: Connection) -> str | None:
+    """The last migration that a database has seen; None: it is empty."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection, version: str | None) -> None:
+    # loaded only when there is work: Alembic costs a tenth of a second
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version is not None and version not in known:
+        raise NewerDatabase(f"the database is at version {version}, this program knows {HEAD}: update the program")
+    command.upgrade(config, HEAD)
+
+
+def _back_up(url: URL, version: str, now: datetime) -> Path | None:
+    """Copy a SQLite file beside itself; on PostgreSQL backups are the server's."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    source = Path(url.database)
+    target = source.with_name(f"{source.stem}-{version}-{now:%Y%m%dT%H%M%S}.backup.db")
+    with connect(source) as original, connect(target) as copy:
+        original.backup(copy)
+    return target

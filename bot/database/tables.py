@@ -1,0 +1,259 @@
+"""The tables, as SQLAlchemy Core knows them. The migrations create them; a test holds both together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant, stored as microseconds since 1970: sortable, and the same on every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Store; raises ``ValueError`` for a naive instant."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs its time zone")
+        delta = value - _EPOCH
+        return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Load."""
+        del dialect
+        return (
+            None
+            if value is None
+            else datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+        )
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+#: SQLite numbers rows by itself only in a column of type INTEGER
+_RowId = BigInteger().with_variant(Integer, "sqlite")
+
+guilds = Table(
+    "guilds",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    # None: the operator's default (DEFAULT_ALLOWANCE, DEFAULT_PERIOD), or one amount for the cap
+    Column("allowance_amount", Integer),
+    Column("allowance_period", String(8)),
+    Column("allowance_cap", Integer),
+    Column("default_model", String(80)),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", _RowId, primary_key=True),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("available", BigInteger, nullable=False, server_default=text("0")),
+    Column("held", BigInteger, nullable=False, server_default=text("0")),
+    # the part of ``available`` that came from the allowance; it is spent first
+    Column("allowance", BigInteger, nullable=False, server_default=text("0")),
+    UniqueConstraint("guild_id", "user_id", name="uq_accounts_guild_id_user_id"),
+    CheckConstraint("available >= 0", name="available_not_negative"),
+    CheckConstraint("held >= 0", name="held_not_negative"),
+    CheckConstraint("allowance >= 0 AND allowance <= available", name="allowance_within_available"),
+)
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("id", _RowId, primary_key=True),
+    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("available_change", BigInteger, nullable=False),
+    Column("held_change", BigInteger, nullable=False),
+    Column("allowance_change", BigInteger, nullable=False),
+    # no foreign key: an entry outlives the prompt and the pictures of its job
+    Column("job_id", String(16)),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("kind IN ('grant', 'hold', 'settle', 'release', 'refund', 'adjust', 'expire')", name="known_kind"),
+    CheckConstraint(
+        "CASE kind"
+        " WHEN 'hold' THEN available_change <= 0 AND held_change = -available_change AND job_id IS NOT NULL"
+        " WHEN 'settle' THEN available_change >= 0 AND held_change <= -available_change AND job_id IS NOT NULL"
+        " WHEN 'release' THEN available_change >= 0 AND held_change = -available_change AND job_id IS NOT NULL"
+        " WHEN 'refund' THEN available_change >= 0 AND held_change = 0 AND job_id IS NOT NULL"
+        " WHEN 'grant' THEN available_change >= 0 AND held_change = 0"
+        " WHEN 'expire' THEN available_change <= 0 AND held_change = 0"
+        " ELSE held_change = 0 END",
+        name="shape_of_kind",
+    ),
+    Index("ix_ledger_entries_account_id", "account_id", "id"),
+    Index(
+        "uq_ledger_entries_one_hold",
+        "job_id",
+        unique=True,
+        sqlite_where=text("kind = 'hold'"),
+        postgresql_where=text("kind = 'hold'"),
+    ),
+    Index(
+        "uq_ledger_entries_one_resolution",
+        "job_id",
+        unique=True,
+        sqlite_where=text("kind IN ('settle', 'release')"),
+        postgresql_where=text("kind IN ('settle', 'release')"),
+    ),
+    Index(
+        "uq_ledger_entries_one_refund",
+        "job_id",
+        unique=True,
+        sqlite_where=text("kind = 'refund'"),
+        postgresql_where=text("kind = 'refund'"),
+    ),
+)
+
+#: What an account was given of its allowance in a period, so that it is never given twice.
+allowance_grants = Table(
+    "allowance_grants",
+    metadata,
+    Column("account_id", _RowId, ForeignKey("accounts.id"), primary_key=True),
+    # the length and the first day of the period: ``week 2026-11-16``
+    Column("period", String(20), primary_key=True),
+    Column("granted", BigInteger, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("interaction_id", BigInteger, nullable=False, unique=True),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("state", String(12), nullable=False),
+    # counts the transitions; the card shows the one in ``card_version``
+    Column("version", Integer, nullable=False, server_default=text("0")),
+    Column("model", String(80), nullable=False),
+    # what was asked for: see bot.jobs.job.Request
+    Column("request", Text, nullable=False),
+    # the price in credits, fixed when the job was accepted
+    Column("quote", BigInteger, nullable=False),
+    # bytes; what the interaction allowed to upload
+    Column("upload_limit", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("card_message_id", BigInteger),
+    Column("card_version", Integer),
+    # not submitted before this instant (Retry-After of a 429)
+    Column("not_before", Instant),
+    # the intent, stored before the POST
+    Column("submitted_at", Instant),
+    Column("task_id", Text),
+    Column("deadline", Instant),
+    # what the vendor says that it costs, in its own unit
+    Column("cost_amount", Text),
+    Column("cost_unit", String(8)),
+    Column("result_url", Text),
+    Column("result_expires_at", Instant),
+    Column("delivering_since", Instant),
+    Column("video_path", Text),
+    # an open attempt to post the video: set before the POST
+    Column("attempted_at", Instant),
+    Column("result_message_id", BigInteger),
+    # why the job ended as it did (bot.jobs.job.Reason), and the vendor's own words
+    Column("reason", String(32)),
+    Column("vendor_message", Text),
+    Column("ended_at", Instant),
+    CheckConstraint(
+        "state IN ('queued', 'submitting', 'running', 'delivering', 'succeeded', 'failed', 'expired', 'cancelled',"
+        " 'lost')",
+        name="known_state",
+    ),
+    CheckConstraint("quote >= 0", name="quote_not_negative"),
+    Index(
+        "ix_jobs_open",
+        "state",
+        "created_at",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index("ix_jobs_guild_id", "guild_id", "user_id", "created_at"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("id", _RowId, primary_key=True),
+    Column("job_id", String(16), ForeignKey("jobs.id"), nullable=False),
+    # ``queued -> submitting``
+    Column("transition", String(32), nullable=False),
+    Column("detail", Text, nullable=False, server_default=text("''")),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_job_events_job_id", "job_id"),
+)
+
+model_rules = Table(
+    "model_rules",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", String(80), primary_key=True),
+    # 0: everywhere, everyone
+    Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("role_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("is_allowed", Boolean, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _RowId, primary_key=True),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("actor_id", BigInteger, nullable=False),
+    # ``credits.grant``, ``models.allow``
+    Column("action", String(40), nullable=False),
+    Column("target", String(120), nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    # the ledger entry that this row explains
+    Column("entry_id", _RowId, ForeignKey("ledger_entries.id")),
+    # applied once per interaction
+    Column("interaction_id", BigInteger, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_audit_guild_id", "guild_id", "id"),
+)
+
+#: Small facts that a process wants to find again: the fingerprint of the synced commands.
+remembered = Table(
+    "remembered",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)
