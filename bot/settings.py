@@ -6,13 +6,14 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from bot.credits.allowance import PeriodLength
 
 #: Names under these are ours; one that we don't know is a mistake that somebody should hear of.
 OWN_PREFIXES = ("DISCORD_", "PIXELDOJO_", "PIXAZO_", "PIXWITH_", "VTRIX_", "DEMO_", "WANBOT_")
@@ -27,14 +28,6 @@ class SettingsError(Exception):
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__("\n".join(lines))
         self.lines = tuple(lines)
-
-
-class Period(StrEnum):
-    """How often an allowance comes."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
 
 
 def _http_url(value: str) -> str:
@@ -131,7 +124,7 @@ class Settings(BaseModel):
     demo_seconds: float = Field(20.0, alias="DEMO_SECONDS", ge=0, le=3600, allow_inf_nan=False)
 
     default_allowance: int = Field(100, alias="DEFAULT_ALLOWANCE", ge=0, le=1_000_000_000)
-    default_period: Period = Field(Period.DAY, alias="DEFAULT_PERIOD")
+    default_period: PeriodLength = Field(PeriodLength.DAY, alias="DEFAULT_PERIOD")
     credits_per_usd: Decimal = Field(Decimal(100), alias="CREDITS_PER_USD", gt=0, le=1_000_000, allow_inf_nan=False)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", alias="LOG_LEVEL"

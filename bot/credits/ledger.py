@@ -1,0 +1,217 @@
+"""The books. Every change of a balance is one append-only entry, booked in the caller's transaction.
+
+Nothing here decides whether something may be spent; it books, and refuses what would make a balance
+negative. ``available``, ``held`` and ``allowance`` of an account always equal the sums of its entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, RowMapping, and_, func, insert, or_, select, true, update
+
+from bot.credits.allowance import AllowanceRule, Period, refill
+from bot.database.tables import accounts, allowance_grants, ledger_entries
+from bot.database.upsert import insert_if_absent
+
+
+class InsufficientCredits(Exception):  # noqa: N818 - it names what happened
+    """There is less available than the price."""
+
+    def __init__(self, *, price: int, available: int) -> None:
+        super().__init__(f"{price} needed, {available} available")
+        self.price = price
+        self.available = available
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A member's credits in one guild."""
+
+    id: int
+    guild_id: int
+    user_id: int
+    available: int
+    held: int
+    allowance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The three numbers of an account."""
+
+    available: int
+    held: int
+    allowance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """An account whose balance isn't the sum of its entries. There must never be one."""
+
+    account_id: int
+    recorded: Balance
+    summed: Balance
+
+
+def account_of(connection: Connection, guild_id: int, user_id: int) -> Account:
+    """Find or open a member's account, and lock it until the transaction ends."""
+    insert_if_absent(connection, accounts, guild_id=guild_id, user_id=user_id)
+    query = select(accounts).where(accounts.c.guild_id == guild_id, accounts.c.user_id == user_id)
+    return _account(connection.execute(query.with_for_update()).mappings().one())
+
+
+def locked(connection: Connection, account_id: int) -> Account:
+    """An account as it is now, locked until the transaction ends."""
+    query = select(accounts).where(accounts.c.id == account_id).with_for_update()
+    return _account(connection.execute(query).mappings().one())
+
+
+def give_allowance(
+    connection: Connection, account: Account, rule: AllowanceRule, period: Period, *, now: datetime
+) -> Account:
+    """Book what the period still owes the member; nothing when it owes nothing."""
+    key = and_(allowance_grants.c.account_id == account.id, allowance_grants.c.period == period.key)
+    granted = connection.execute(select(allowance_grants.c.granted).where(key)).scalar()
+    due = refill(rule, granted=granted or 0, available_allowance=account.allowance)
+    if not due.is_due:
+        return account
+    if granted is None:
+        connection.execute(insert(allowance_grants).values(account_id=account.id, period=period.key, granted=due.grant))
+    else:
+        connection.execute(update(allowance_grants).where(key).values(granted=granted + due.grant))
+    _book(connection, account.id, "grant", available=due.grant, allowance=due.grant, now=now)
+    if due.expire:
+        _book(connection, account.id, "expire", available=-due.expire, allowance=-due.expire, now=now)
+    return locked(connection, account.id)
+
+
+def grant(connection: Connection, account: Account, amount: int, *, now: datetime) -> int:
+    """Give credits beside the allowance; gives the entry's id."""
+    return _book(connection, account.id, "grant", available=amount, now=now)
+
+
+def take(connection: Connection, account: Account, amount: int, *, now: datetime) -> tuple[int, int]:
+    """Take back up to ``amount`` of what is available, never what is held: (entry's id, taken)."""
+    taken = min(amount, account.available)
+    # what moderators gave goes first: taking is the opposite of giving, not of the allowance
+    from_allowance = max(0, taken - (account.available - account.allowance))
+    return _book(connection, account.id, "adjust", available=-taken, allowance=-from_allowance, now=now), taken
+
+
+def hold(connection: Connection, account: Account, amount: int, *, job_id: str, now: datetime) -> None:
+    """Set credits aside for a job, the allowance first. Raises ``InsufficientCredits``."""
+    if account.available < amount:
+        raise InsufficientCredits(price=amount, available=account.available)
+    from_allowance = min(amount, account.allowance)
+    _book(
+        connection,
+        account.id,
+        "hold",
+        available=-amount,
+        held=amount,
+        allowance=-from_allowance,
+        job_id=job_id,
+        now=now,
+    )
+
+
+def settle(connection: Connection, *, job_id: str, now: datetime) -> None:
+    """Turn a job's hold into spending. A second resolution is refused by the database."""
+    held = _entry(connection, job_id, "hold")
+    _book(connection, held["account_id"], "settle", held=-held["held_change"], job_id=job_id, now=now)
+
+
+def release(connection: Connection, *, job_id: str, now: datetime) -> None:
+    """Give an unspent hold back, in the split in which it was taken."""
+    held = _entry(connection, job_id, "hold")
+    _book(
+        connection,
+        held["account_id"],
+        "release",
+        available=-held["available_change"],
+        held=-held["held_change"],
+        allowance=-held["allowance_change"],
+        job_id=job_id,
+        now=now,
+    )
+
+
+def refund(connection: Connection, *, job_id: str, now: datetime) -> None:
+    """Give back what a job has settled, in the split in which it was taken."""
+    held, settled = _entry(connection, job_id, "hold"), _entry(connection, job_id, "settle")
+    spent = -settled["held_change"] - settled["available_change"]
+    allowance = min(spent, -held["allowance_change"])
+    _book(connection, held["account_id"], "refund", available=spent, allowance=allowance, job_id=job_id, now=now)
+
+
+def mismatches(connection: Connection, *, only_held: bool = False) -> Sequence[Mismatch]:
+    """Compare every account (or only those with something held) with the sum of its entries."""
+    entry = ledger_entries.c
+    sums = select(
+        entry.account_id,
+        func.sum(entry.available_change).label("available"),
+        func.sum(entry.held_change).label("held"),
+        func.sum(entry.allowance_change).label("allowance"),
+    ).group_by(entry.account_id)
+    chosen = accounts.c.held > 0 if only_held else true()
+    if only_held:
+        sums = sums.where(entry.account_id.in_(select(accounts.c.id).where(chosen)))
+    summed = sums.subquery()
+    pairs = [(accounts.c[name], func.coalesce(summed.c[name], 0)) for name in ("available", "held", "allowance")]
+    query = (
+        select(accounts.c.id, *(recorded for recorded, _ in pairs), *(total for _, total in pairs))
+        .outerjoin(summed, summed.c.account_id == accounts.c.id)
+        .where(chosen, or_(*(recorded != total for recorded, total in pairs)))
+    )
+    return [_mismatch(row) for row in connection.execute(query)]
+
+
+def _account(row: RowMapping) -> Account:
+    return Account(row["id"], row["guild_id"], row["user_id"], row["available"], row["held"], row["allowance"])
+
+
+def _mismatch(row: Row[tuple[int, ...]]) -> Mismatch:
+    account_id, *numbers = (int(number) for number in row)
+    available, held, allowance, *sums = numbers
+    return Mismatch(account_id, Balance(available, held, allowance), Balance(sums[0], sums[1], sums[2]))
+
+
+def _entry(connection: Connection, job_id: str, kind: str) -> RowMapping:
+    query = select(ledger_entries).where(ledger_entries.c.job_id == job_id, ledger_entries.c.kind == kind)
+    return connection.execute(query).mappings().one()
+
+
+def _book(
+    connection: Connection,
+    account_id: int,
+    kind: str,
+    *,
+    now: datetime,
+    available: int = 0,
+    held: int = 0,
+    allowance: int = 0,
+    job_id: str | None = None,
+) -> int:
+    """Change the balance and write its entry: the only place that does either."""
+    connection.execute(
+        update(accounts)
+        .where(accounts.c.id == account_id)
+        .values(
+            available=accounts.c.available + available,
+            held=accounts.c.held + held,
+            allowance=accounts.c.allowance + allowance,
+        )
+    )
+    entry = insert(ledger_entries).values(
+        account_id=account_id,
+        kind=kind,
+        available_change=available,
+        held_change=held,
+        allowance_change=allowance,
+        job_id=job_id,
+        created_at=now,
+    )
+    return connection.execute(entry.returning(ledger_entries.c.id)).scalar_one()

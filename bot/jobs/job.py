@@ -1,0 +1,149 @@
+"""A job: one request from accepted to its end. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from providers.types import Mode, ParameterValue
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_ID_LENGTH: Final = 12
+#: bits of chance at the end of an id; before them stand the milliseconds since 2026
+_RANDOM_BITS: Final = 20
+_ID_EPOCH_MS: Final = 1_767_225_600_000
+
+
+class State(StrEnum):
+    """Where a job is. See docs/architecture.md for the picture."""
+
+    QUEUED = "queued"
+    #: the intent is stored, the POST may have left
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    #: the vendor has finished; the video is on its way to the channel
+    DELIVERING = "delivering"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    #: nobody knows what became of the POST
+    LOST = "lost"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the job still goes on."""
+        return self in OPEN
+
+
+OPEN: Final = frozenset({State.QUEUED, State.SUBMITTING, State.RUNNING, State.DELIVERING})
+#: states that count against how many jobs may run at once
+ACTIVE: Final = frozenset({State.SUBMITTING, State.RUNNING, State.DELIVERING})
+
+
+class Reason(StrEnum):
+    """Why a job ended without a posted video."""
+
+    REFUSED = "refused"
+    PROVIDER_PAUSED = "provider_paused"
+    #: the vendor began, and gave up
+    NOT_MADE = "not_made"
+    NO_ANSWER = "no_answer"
+    TOO_LATE = "too_late"
+    LINK_DEAD = "link_dead"
+    NOT_A_VIDEO = "not_a_video"
+    UNDELIVERABLE = "undeliverable"
+    BY_MEMBER = "by_member"
+    GUILD_GONE = "guild_gone"
+    #: Discord took the answer to the command no more
+    UNANSWERED = "unanswered"
+    MODEL_GONE = "model_gone"
+    IMAGE_GONE = "image_gone"
+
+
+class StoredMedia(BaseModel):
+    """A picture or clip that was attached: our checked copy, in the data folder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    #: below the data folder
+    path: str
+    content_type: str
+    #: its name on the card, by which its link is found again
+    filename: str
+    #: what was changed to make it fit, for the card
+    note: str | None = None
+
+
+class Request(BaseModel):
+    """What was asked for, checked against the model. Stored with the job."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt: str
+    mode: Mode
+    resolution: str
+    duration: int
+    aspect_ratio: str | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    enhance_prompt: bool | None = None
+    parameters: dict[str, ParameterValue] = {}
+    image: StoredMedia | None = None
+    last_image: StoredMedia | None = None
+    video: StoredMedia | None = None
+    spoiler: bool = False
+
+    @property
+    def media(self) -> tuple[StoredMedia, ...]:
+        """Everything that was attached, in the order of the card."""
+        return tuple(each for each in (self.image, self.last_image, self.video) if each is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A row of ``jobs``. The columns are explained in bot/database/tables.py."""
+
+    id: str
+    interaction_id: int
+    guild_id: int
+    channel_id: int
+    user_id: int
+    account_id: int
+    state: State
+    version: int
+    model: str
+    request: Request
+    quote: int
+    upload_limit: int
+    created_at: datetime
+    card_message_id: int | None = None
+    card_version: int | None = None
+    not_before: datetime | None = None
+    submitted_at: datetime | None = None
+    task_id: str | None = None
+    deadline: datetime | None = None
+    cost_amount: Decimal | None = None
+    cost_unit: str | None = None
+    result_url: str | None = None
+    result_expires_at: datetime | None = None
+    delivering_since: datetime | None = None
+    video_path: str | None = None
+    attempted_at: datetime | None = None
+    result_message_id: int | None = None
+    reason: Reason | None = None
+    vendor_message: str | None = None
+    ended_at: datetime | None = None
+
+
+def new_id(now: datetime, chance: int) -> str:
+    """Make an id of 12 characters that sorts by time. ``chance`` is any random number."""
+    milliseconds = int(now.timestamp() * 1000) - _ID_EPOCH_MS
+    number = (max(0, milliseconds) << _RANDOM_BITS) | (chance & ((1 << _RANDOM_BITS) - 1))
+    digits = [_ALPHABET[(number >> (5 * place)) & 31] for place in range(_ID_LENGTH)]
+    return "".join(reversed(digits))

@@ -1,0 +1,175 @@
+r"""What happens next to a job. Pure: the worker tells what came out, this says what to store.
+
+queued -> submitting -> running -> delivering -> succeeded
+   \          \            \            \-> failed (undeliverable: the video is kept)
+    \          \            \-> failed | expired | cancelled
+     \          \-> failed | lost (outcome of the POST unknown) | queued (429)
+      \-> cancelled | failed (its provider is paused, or the guild is gone)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final, TypedDict, assert_never
+
+from bot.jobs.job import Job, Reason, State
+from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
+from providers.types import Cost, Finished, ModelSpec, Pending, Rejected, Submission, TaskStatus
+
+ALLOWED: Final[Mapping[State, frozenset[State]]] = {
+    State.QUEUED: frozenset({State.SUBMITTING, State.CANCELLED, State.FAILED}),
+    State.SUBMITTING: frozenset({State.RUNNING, State.QUEUED, State.FAILED, State.LOST}),
+    State.RUNNING: frozenset({State.DELIVERING, State.FAILED, State.EXPIRED, State.CANCELLED}),
+    State.DELIVERING: frozenset({State.SUCCEEDED, State.FAILED}),
+}
+
+#: a queued job whose provider can't be reached, or says 429 without a time, waits this long
+RETRY_SUBMIT: Final = timedelta(seconds=30)
+#: a result link that can't be read, or gives no video, is tried for this long
+LINK_PATIENCE: Final = timedelta(minutes=2)
+#: posting is tried for this long
+POST_PATIENCE: Final = timedelta(minutes=10)
+#: after this time an attempt to post is looked for in the channel before another is made
+ATTEMPT_AGE: Final = timedelta(minutes=2)
+#: a job without a stored card is left alone for this long
+CARD_PATIENCE: Final = timedelta(seconds=10)
+_VENDOR_WORDS: Final = 200
+
+
+class Money(Enum):
+    """What a transition does to the job's hold."""
+
+    KEEP = auto()
+    SETTLE = auto()
+    RELEASE = auto()
+
+
+class Changes(TypedDict, total=False):
+    """Columns of the job that change with a transition."""
+
+    not_before: datetime | None
+    submitted_at: datetime | None
+    task_id: str | None
+    deadline: datetime | None
+    cost_amount: str | None
+    cost_unit: str | None
+    result_url: str | None
+    result_expires_at: datetime | None
+    delivering_since: datetime | None
+    video_path: str | None
+    attempted_at: datetime | None
+    result_message_id: int | None
+    reason: Reason | None
+    vendor_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A transition to store, in one transaction with what it does to the hold."""
+
+    state: State
+    money: Money = Money.KEEP
+    changes: Changes = field(default_factory=Changes)
+    #: for the row in ``job_events``
+    detail: str = ""
+
+
+class PostTrouble(Enum):
+    """How Discord can refuse a video."""
+
+    #: it may work later: 5xx, a cut connection
+    FOR_NOW = auto()
+    #: it never will: channel gone, permission taken away, bot removed
+    FOR_GOOD = auto()
+    #: an attempt of ours is open, and the channel can't be read to look for it
+    UNKNOWABLE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The video stands in the channel."""
+
+    message_id: int
+
+
+def start_submitting(*, spec: ModelSpec, now: datetime) -> Step:
+    """The intent, stored before the POST."""
+    return Step(
+        state=State.SUBMITTING, changes=Changes(submitted_at=now, deadline=now + spec.deadline, not_before=None)
+    )
+
+
+def after_submit(outcome: Submission | ProviderError, *, now: datetime) -> Step:
+    """What a submission came to."""
+    match outcome:
+        case Submission():
+            changes = Changes(task_id=outcome.task_id)
+            return Step(state=State.RUNNING, changes=_with_cost(changes, outcome.cost), detail=outcome.task_id)
+        case Unavailable():
+            wait = RETRY_SUBMIT if outcome.retry_after is None else timedelta(seconds=outcome.retry_after)
+            changes = Changes(not_before=now + wait, submitted_at=None, deadline=None)
+            return Step(state=State.QUEUED, changes=changes, detail=str(outcome))
+        case Refused():
+            return ended(State.FAILED, Reason.REFUSED, vendor=outcome.vendor_message, detail=str(outcome))
+        case AuthFailed():
+            return ended(State.FAILED, Reason.PROVIDER_PAUSED, detail=str(outcome))
+        case OutcomeUnknown() | ContractBroken() | ProviderError():
+            return ended(State.LOST, Reason.NO_ANSWER, detail=str(outcome))
+        case _:
+            assert_never(outcome)
+
+
+def after_look(job: Job, outcome: TaskStatus | ProviderError, *, now: datetime) -> Step | None:
+    """What a look at the vendor's task came to; None: nothing changed, look again later."""
+    match outcome:
+        case Finished():
+            changes = Changes(result_url=outcome.video_url, result_expires_at=outcome.expires_at, delivering_since=now)
+            return Step(state=State.DELIVERING, changes=_with_cost(changes, outcome.cost))
+        case Rejected():
+            return ended(State.FAILED, Reason.NOT_MADE, vendor=outcome.reason, detail=outcome.reason)
+        case Pending() | ProviderError():
+            if job.deadline is not None and now >= job.deadline:
+                return ended(State.EXPIRED, Reason.TOO_LATE, detail="past the model's deadline")
+            return None
+        case _:
+            assert_never(outcome)
+
+
+def after_fetch_trouble(job: Job, reason: Reason, *, now: datetime, detail: str) -> Step | None:
+    """What a result that can't be fetched, or is no video, comes to; None: try again."""
+    if now - (job.delivering_since or now) < LINK_PATIENCE:
+        return None
+    return ended(State.FAILED, reason, detail=detail)
+
+
+def after_post(job: Job, outcome: Posted | PostTrouble, *, now: datetime, video_path: str | None) -> Step | None:
+    """What an attempt to post came to; None: try again."""
+    if isinstance(outcome, Posted):
+        changes = Changes(result_message_id=outcome.message_id, attempted_at=None, video_path=video_path)
+        return Step(state=State.SUCCEEDED, money=Money.SETTLE, changes=changes)
+    is_late = now - (job.delivering_since or now) >= POST_PATIENCE
+    if outcome is PostTrouble.FOR_NOW and not is_late:
+        return None
+    step = ended(State.FAILED, Reason.UNDELIVERABLE, detail=outcome.name.lower())
+    step.changes["video_path"] = video_path
+    return step
+
+
+def cancelled(reason: Reason) -> Step:
+    """The job is given up before a video was made, by the member or for want of an answer."""
+    return ended(State.CANCELLED, reason)
+
+
+def ended(state: State, reason: Reason, *, vendor: str | None = None, detail: str = "") -> Step:
+    """An end without a posted video: the hold is released."""
+    changes = Changes(reason=reason, vendor_message=vendor[:_VENDOR_WORDS] if vendor else None)
+    return Step(state=state, money=Money.RELEASE, changes=changes, detail=detail)
+
+
+def _with_cost(changes: Changes, cost: Cost | None) -> Changes:
+    if cost is not None:
+        changes["cost_amount"], changes["cost_unit"] = str(cost.amount), str(cost.unit)
+    return changes

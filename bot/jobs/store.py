@@ -1,0 +1,197 @@
+"""Jobs in the database. Every function is part of the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, RowMapping, Select, func, insert, literal, select, update
+
+from bot.credits import ledger
+from bot.database.tables import Instant, job_events, jobs
+from bot.database.upsert import insert_if_absent
+from bot.jobs.job import ACTIVE, Job, Reason, Request, State
+from bot.jobs.lifecycle import ALLOWED, Money, Step
+
+
+class JobMoved(Exception):  # noqa: N818 - it names what happened
+    """The job isn't in the state that the transition leaves: somebody else was faster."""
+
+
+def add(connection: Connection, job: Job) -> bool:
+    """Store a new job; false when its interaction was claimed before."""
+    values = {
+        "id": job.id,
+        "interaction_id": job.interaction_id,
+        "guild_id": job.guild_id,
+        "channel_id": job.channel_id,
+        "user_id": job.user_id,
+        "account_id": job.account_id,
+        "state": job.state,
+        "version": job.version,
+        "model": job.model,
+        "request": job.request.model_dump_json(exclude_defaults=True),
+        "quote": job.quote,
+        "upload_limit": job.upload_limit,
+        "created_at": job.created_at,
+    }
+    if not insert_if_absent(connection, jobs, **values):
+        return False
+    _record(connection, job.id, f"-> {job.state}", "", job.created_at)
+    return True
+
+
+def load(connection: Connection, job_id: str) -> Job | None:
+    """A job as it stands now."""
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+    return None if row is None else _job(row)
+
+
+def by_interaction(connection: Connection, interaction_id: int) -> Job | None:
+    """The job that an interaction has started."""
+    row = connection.execute(select(jobs).where(jobs.c.interaction_id == interaction_id)).mappings().one_or_none()
+    return None if row is None else _job(row)
+
+
+def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
+    """Carry out a transition, with its event and what it does to the hold.
+
+    Raises ``JobMoved`` when the job has left the state that the step starts from.
+    """
+    if step.state not in ALLOWED.get(job.state, frozenset()):
+        raise JobMoved(f"{job.id} can't go from {job.state} to {step.state}")
+    changed = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job.id, jobs.c.state == job.state, jobs.c.version == job.version)
+        .values(
+            state=step.state,
+            version=job.version + 1,
+            ended_at=None if step.state.is_open else now,
+            **step.changes,
+        )
+    )
+    if changed.rowcount != 1:
+        raise JobMoved(f"{job.id} is no longer {job.state}")
+    _record(connection, job.id, f"{job.state} -> {step.state}", step.detail, now)
+    match step.money:
+        case Money.SETTLE:
+            ledger.settle(connection, job_id=job.id, now=now)
+        case Money.RELEASE:
+            ledger.release(connection, job_id=job.id, now=now)
+        case Money.KEEP:
+            pass
+    return _existing(connection, job.id)
+
+
+def store_card(connection: Connection, job_id: str, *, channel_id: int, message_id: int) -> Job:
+    """Remember where a job's card stands; it shows the job's first version."""
+    values = {"channel_id": channel_id, "card_message_id": message_id}
+    shown = func.coalesce(jobs.c.card_version, 0)
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values, card_version=shown))
+    return _existing(connection, job_id)
+
+
+def card_shows(connection: Connection, job_id: str, version: int) -> None:
+    """Remember which version of the job its card shows."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(card_version=version))
+
+
+def open_attempt(connection: Connection, job: Job, *, video_path: str, now: datetime) -> Job:
+    """Remember that the video is about to be posted. An older open attempt keeps its time."""
+    attempted_at = func.coalesce(jobs.c.attempted_at, literal(now, Instant))
+    change = update(jobs).where(jobs.c.id == job.id, jobs.c.state == State.DELIVERING)
+    if connection.execute(change.values(attempted_at=attempted_at, video_path=video_path)).rowcount != 1:
+        raise JobMoved(f"{job.id} is not being delivered")
+    return _existing(connection, job.id)
+
+
+def close_attempt(connection: Connection, job_id: str) -> Job:
+    """Discord said that nothing was posted."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(attempted_at=None))
+    return _existing(connection, job_id)
+
+
+def renew_result(connection: Connection, job_id: str, *, url: str, expires_at: datetime | None) -> Job:
+    """Remember a fresh link to the same result."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(result_url=url, result_expires_at=expires_at))
+    return _existing(connection, job_id)
+
+
+def open_jobs(connection: Connection) -> Sequence[Job]:
+    """Every job that hasn't ended, the oldest first."""
+    return _jobs(connection, select(jobs).where(jobs.c.ended_at.is_(None)).order_by(jobs.c.created_at, jobs.c.id))
+
+
+def stale_cards(connection: Connection, *, since: datetime) -> Sequence[Job]:
+    """Jobs ended since then whose card doesn't show it yet."""
+    query = select(jobs).where(jobs.c.ended_at >= since, jobs.c.card_version < jobs.c.version)
+    return _jobs(connection, query.order_by(jobs.c.created_at))
+
+
+def queued(connection: Connection) -> Sequence[Job]:
+    """The jobs that wait, the oldest first."""
+    query = select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.state == State.QUEUED)
+    return _jobs(connection, query.order_by(jobs.c.created_at, jobs.c.id))
+
+
+def active_counts(connection: Connection) -> Mapping[tuple[int, int], int]:
+    """How many jobs run at once, by guild and member."""
+    query = (
+        select(jobs.c.guild_id, jobs.c.user_id, func.count())
+        .where(jobs.c.ended_at.is_(None), jobs.c.state.in_(ACTIVE))
+        .group_by(jobs.c.guild_id, jobs.c.user_id)
+    )
+    return {(guild_id, user_id): count for guild_id, user_id, count in connection.execute(query)}
+
+
+def count_waiting(connection: Connection, guild_id: int, user_id: int) -> int:
+    """How many jobs of a member wait."""
+    member = (jobs.c.guild_id == guild_id, jobs.c.user_id == user_id)
+    query = select(func.count()).where(*member, jobs.c.ended_at.is_(None), jobs.c.state == State.QUEUED)
+    return connection.execute(query).scalar_one()
+
+
+def open_of(connection: Connection, guild_id: int, user_id: int | None = None) -> Sequence[Job]:
+    """The open jobs of a guild, or of one member in it, the oldest first."""
+    query = select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.guild_id == guild_id)
+    if user_id is not None:
+        query = query.where(jobs.c.user_id == user_id)
+    return _jobs(connection, query.order_by(jobs.c.created_at, jobs.c.id))
+
+
+def last_model(connection: Connection, guild_id: int, user_id: int) -> str | None:
+    """The model that a member used last in a guild."""
+    member = (jobs.c.guild_id == guild_id, jobs.c.user_id == user_id)
+    return connection.execute(select(jobs.c.model).where(*member).order_by(jobs.c.created_at.desc()).limit(1)).scalar()
+
+
+def known_tasks(connection: Connection, task_ids: Iterable[str]) -> frozenset[str]:
+    """Which of these tasks of a vendor belong to a job of ours."""
+    query = select(jobs.c.task_id).where(jobs.c.task_id.in_(list(task_ids)))
+    return frozenset(task_id for task_id in connection.execute(query).scalars() if task_id is not None)
+
+
+def _record(connection: Connection, job_id: str, transition: str, detail: str, now: datetime) -> None:
+    event = {"job_id": job_id, "transition": transition, "detail": detail, "created_at": now}
+    connection.execute(insert(job_events).values(event))
+
+
+def _existing(connection: Connection, job_id: str) -> Job:
+    job = load(connection, job_id)
+    if job is None:
+        raise LookupError(f"there is no job {job_id}")
+    return job
+
+
+def _jobs(connection: Connection, query: Select[tuple[object, ...]]) -> Sequence[Job]:
+    return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def _job(row: RowMapping) -> Job:
+    values = dict(row)
+    values["state"] = State(values["state"])
+    values["request"] = Request.model_validate_json(values["request"])
+    values["reason"] = None if values["reason"] is None else Reason(values["reason"])
+    values["cost_amount"] = None if values["cost_amount"] is None else Decimal(values["cost_amount"])
+    return Job(**values)
