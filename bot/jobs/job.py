@@ -62,6 +62,8 @@ class Reason(StrEnum):
     GUILD_GONE = "guild_gone"
     #: Discord took the answer to the command no more
     UNANSWERED = "unanswered"
+    #: no connection to the vendor, for very long
+    NOT_REACHED = "not_reached"
     MODEL_GONE = "model_gone"
     IMAGE_GONE = "image_gone"
 

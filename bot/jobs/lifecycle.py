@@ -9,7 +9,7 @@ queued -> submitting -> running -> delivering -> succeeded
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -17,7 +17,7 @@ from typing import Final, TypedDict, assert_never
 
 from bot.jobs.job import Job, Reason, State
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
-from providers.types import Cost, Finished, ModelSpec, Pending, Rejected, Submission, TaskStatus
+from providers.types import Cost, Finished, KnownTask, ModelSpec, Pending, Rejected, Submission, TaskStatus
 
 ALLOWED: Final[Mapping[State, frozenset[State]]] = {
     State.QUEUED: frozenset({State.SUBMITTING, State.CANCELLED, State.FAILED}),
@@ -34,8 +34,12 @@ LINK_PATIENCE: Final = timedelta(minutes=2)
 POST_PATIENCE: Final = timedelta(minutes=10)
 #: after this time an attempt to post is looked for in the channel before another is made
 ATTEMPT_AGE: Final = timedelta(minutes=2)
+#: a job that no vendor took is given up after this long
+QUEUE_PATIENCE: Final = timedelta(hours=24)
 #: a job without a stored card is left alone for this long
 CARD_PATIENCE: Final = timedelta(seconds=10)
+#: how far behind ours a vendor's clock may be
+CLOCK_SLACK: Final = timedelta(seconds=5)
 _VENDOR_WORDS: Final = 200
 
 
@@ -84,6 +88,8 @@ class PostTrouble(Enum):
     FOR_NOW = auto()
     #: it never will: channel gone, permission taken away, bot removed
     FOR_GOOD = auto()
+    #: more than this guild takes; nothing was posted
+    TOO_LARGE = auto()
     #: an attempt of ours is open, and the channel can't be read to look for it
     UNKNOWABLE = auto()
 
@@ -102,8 +108,8 @@ def start_submitting(*, spec: ModelSpec, now: datetime) -> Step:
     )
 
 
-def after_submit(outcome: Submission | ProviderError, *, now: datetime) -> Step:
-    """What a submission came to."""
+def after_submit(outcome: Submission | ProviderError, *, can_list: bool, now: datetime) -> Step | None:
+    """What a submission came to; None: nobody knows, look for it in the vendor's list."""
     match outcome:
         case Submission():
             changes = Changes(task_id=outcome.task_id)
@@ -117,9 +123,30 @@ def after_submit(outcome: Submission | ProviderError, *, now: datetime) -> Step:
         case AuthFailed():
             return ended(State.FAILED, Reason.PROVIDER_PAUSED, detail=str(outcome))
         case OutcomeUnknown() | ContractBroken() | ProviderError():
+            if can_list:
+                return None
             return ended(State.LOST, Reason.NO_ANSWER, detail=str(outcome))
         case _:
             assert_never(outcome)
+
+
+def after_listing(job: Job, tasks: Sequence[KnownTask], known: Collection[str]) -> Step:
+    """What the vendor's own list tells of a submission without an answer.
+
+    The job goes on only with exactly one task that fits and that no job of ours knows.
+    """
+    since = (job.submitted_at or job.created_at) - CLOCK_SLACK
+    fitting = [
+        task
+        for task in tasks
+        if task.model == job.model
+        and task.prompt == job.request.prompt
+        and task.created_at >= since
+        and task.task_id not in known
+    ]
+    if len(fitting) != 1:
+        return ended(State.LOST, Reason.NO_ANSWER, detail=f"{len(fitting)} tasks of the vendor's fit")
+    return Step(state=State.RUNNING, changes=Changes(task_id=fitting[0].task_id), detail="found in the vendor's list")
 
 
 def after_look(job: Job, outcome: TaskStatus | ProviderError, *, now: datetime) -> Step | None:
@@ -138,24 +165,21 @@ def after_look(job: Job, outcome: TaskStatus | ProviderError, *, now: datetime) 
             assert_never(outcome)
 
 
-def after_fetch_trouble(job: Job, reason: Reason, *, now: datetime, detail: str) -> Step | None:
+def after_fetch_trouble(reason: Reason, *, tried_for: timedelta, detail: str) -> Step | None:
     """What a result that can't be fetched, or is no video, comes to; None: try again."""
-    if now - (job.delivering_since or now) < LINK_PATIENCE:
+    if tried_for < LINK_PATIENCE:
         return None
     return ended(State.FAILED, reason, detail=detail)
 
 
-def after_post(job: Job, outcome: Posted | PostTrouble, *, now: datetime, video_path: str | None) -> Step | None:
+def after_post(outcome: Posted | PostTrouble, *, tried_for: timedelta) -> Step | None:
     """What an attempt to post came to; None: try again."""
     if isinstance(outcome, Posted):
-        changes = Changes(result_message_id=outcome.message_id, attempted_at=None, video_path=video_path)
+        changes = Changes(result_message_id=outcome.message_id, attempted_at=None)
         return Step(state=State.SUCCEEDED, money=Money.SETTLE, changes=changes)
-    is_late = now - (job.delivering_since or now) >= POST_PATIENCE
-    if outcome is PostTrouble.FOR_NOW and not is_late:
+    if outcome is PostTrouble.FOR_NOW and tried_for < POST_PATIENCE:
         return None
-    step = ended(State.FAILED, Reason.UNDELIVERABLE, detail=outcome.name.lower())
-    step.changes["video_path"] = video_path
-    return step
+    return ended(State.FAILED, Reason.UNDELIVERABLE, detail=outcome.name.lower())
 
 
 def cancelled(reason: Reason) -> Step:

@@ -1,0 +1,1 @@
+"""Pictures and videos: checked, fitted to limits, fetched. The work itself runs in child processes."""

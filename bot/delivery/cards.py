@@ -1,0 +1,157 @@
+"""What a job's card says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bot.delivery.words import credits_text, disarmed, relative_time
+from bot.jobs.job import Job, Reason, Request, State
+from bot.jobs.presenting import Sight
+from providers.types import Mode, ModelSpec
+
+_PROMPT: Final = 1000
+_BAR: Final = 12
+
+#: The state's word, as the card shows it.
+WORDS: Final[Mapping[State, str]] = {
+    State.QUEUED: "Queued",
+    State.SUBMITTING: "Submitting",
+    State.RUNNING: "Running",
+    State.DELIVERING: "Delivering",
+    State.SUCCEEDED: "Done",
+    State.FAILED: "Failed",
+    State.EXPIRED: "Expired",
+    State.CANCELLED: "Cancelled",
+    State.LOST: "Lost",
+}
+
+_COLOURS: Final[Mapping[State, int]] = {
+    State.QUEUED: 0x80848E,
+    State.SUBMITTING: 0x5865F2,
+    State.RUNNING: 0x5865F2,
+    State.DELIVERING: 0x5865F2,
+    State.SUCCEEDED: 0x23A55A,
+    State.FAILED: 0xDA373C,
+    State.EXPIRED: 0xDA373C,
+    State.CANCELLED: 0x80848E,
+    State.LOST: 0xDA373C,
+}
+
+_SENTENCES: Final[Mapping[Reason, str]] = {
+    Reason.REFUSED: "The provider won't make this. Change the prompt or the picture and try again.",
+    Reason.PROVIDER_PAUSED: "The provider can't be used at the moment; its operator knows. Try another model.",
+    Reason.NOT_MADE: "The provider couldn't make this video. Try again, or change the prompt.",
+    Reason.NO_ANSWER: "The provider never said whether it took the job, so it isn't sent a second time. Try again.",
+    Reason.TOO_LATE: "The provider took too long. Try again later, or another model.",
+    Reason.LINK_DEAD: "The provider finished, but its video couldn't be fetched. Try again.",
+    Reason.NOT_A_VIDEO: "What the provider sent isn't a video that can be played. Try again.",
+    Reason.UNDELIVERABLE: "The video couldn't be posted here. It is kept: `/wan history` has it.",
+    Reason.BY_MEMBER: "You stopped it.",
+    Reason.GUILD_GONE: "The bot has left this community.",
+    Reason.UNANSWERED: "Discord took the answer too late. Try again.",
+    Reason.NOT_REACHED: "The provider couldn't be reached for a whole day. Try another model.",
+    Reason.MODEL_GONE: "This model isn't offered any more. Choose another with `/wan models`.",
+    Reason.IMAGE_GONE: "The attached picture isn't there any more. Send it again.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A card, as text. ``can_cancel`` asks for the button."""
+
+    title: str
+    description: str
+    fields: tuple[tuple[str, str], ...]
+    footer: str
+    colour: int
+    can_cancel: bool
+
+
+def card(job: Job, *, spec: ModelSpec | None, sight: Sight, can_cancel_running: bool) -> Card:
+    """The card of a job, as it stands now."""
+    fields = (
+        ("Model", spec.name if spec is not None else job.model),
+        ("Options", options_text(job.request)),
+        ("Price", _price(job)),
+        ("Status", _status(job, sight)),
+        *_notes(job.request),
+    )
+    return Card(
+        title=WORDS[job.state],
+        description=disarmed(job.request.prompt, _PROMPT) or "No prompt: the picture decides.",
+        fields=fields,
+        footer=f"Job {job.id}",
+        colour=_COLOURS[job.state],
+        can_cancel=job.state is State.QUEUED or (job.state is State.RUNNING and can_cancel_running),
+    )
+
+
+def options_text(request: Request) -> str:
+    """Every option that matters, on one line."""
+    start = {Mode.IMAGE: "from an image", Mode.FIRST_LAST: "first and last image", Mode.EXTEND: "continues a video"}
+    parts = [request.resolution, request.aspect_ratio, f"{request.duration} s", start.get(request.mode)]
+    parts.append(f"seed {'random' if request.seed is None else request.seed}")
+    if request.enhance_prompt is not None:
+        parts.append(f"prompt {'enhanced' if request.enhance_prompt else 'as written'}")
+    parts += [f"{key}={_value(value)}" for key, value in request.parameters.items()]
+    if request.negative_prompt:
+        parts.append(f"without: {disarmed(request.negative_prompt, 100)}")
+    return " · ".join(part for part in parts if part)
+
+
+def progress_bar(progress: float) -> str:
+    """``▰▰▰▱▱▱▱▱▱▱▱▱ 25 %``."""
+    share = min(1.0, max(0.0, progress))
+    filled = int(share * _BAR)
+    return f"{'▰' * filled}{'▱' * (_BAR - filled)} {int(share * 100)} %"
+
+
+def message_link(guild_id: int, channel_id: int, message_id: int) -> str:
+    """Where a message is found."""
+    return f"https://discord.com/channels/{guild_id}/{channel_id}/{message_id}"
+
+
+def _status(job: Job, sight: Sight) -> str:
+    match job.state:
+        case State.QUEUED if sight.place is not None:
+            return f"Place {sight.place} in the queue"
+        case State.QUEUED:
+            return "Starts in a moment"
+        case State.SUBMITTING:
+            return "On its way to the provider"
+        case State.RUNNING:
+            lines = [
+                "The provider is at work" if sight.progress is None else progress_bar(sight.progress),
+                "" if sight.expected_at is None else f"Expected {relative_time(sight.expected_at)}",
+            ]
+            return "\n".join(line for line in lines if line)
+        case State.DELIVERING:
+            return "The video is made and on its way here"
+        case State.SUCCEEDED if job.result_message_id is not None:
+            return f"[Watch it]({message_link(job.guild_id, job.channel_id, job.result_message_id)})"
+        case _:
+            return _ending(job)
+
+
+def _ending(job: Job) -> str:
+    sentence = _SENTENCES[job.reason] if job.reason is not None else "It ended without a video."
+    vendor = f"\nThe provider says: {disarmed(job.vendor_message, 200)}" if job.vendor_message else ""
+    return f"{sentence}{vendor}"
+
+
+def _price(job: Job) -> str:
+    price = credits_text(job.quote)
+    if job.state.is_open:
+        return f"{price}, taken when the video is posted"
+    return price if job.state is State.SUCCEEDED else f"Nothing: {price} went back to you"
+
+
+def _notes(request: Request) -> tuple[tuple[str, str], ...]:
+    notes = [f"{media.filename}: {media.note}" for media in request.media if media.note]
+    return (("Fitted", "\n".join(notes)),) if notes else ()
+
+
+def _value(value: float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"

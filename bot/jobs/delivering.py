@@ -1,0 +1,128 @@
+"""From the vendor's finished video to the one in the channel."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from bot.clock import Clock
+from bot.database.engine import Database
+from bot.jobs import lifecycle, store
+from bot.jobs.job import Job, Reason, State
+from bot.jobs.lifecycle import Posted, PostTrouble, Step
+from bot.jobs.presenting import Presenter
+from bot.media.errors import LinkRefused, MediaError, MediaLimit, NotMedia
+from bot.media.videos import Videos
+from providers.contract import Provider
+from providers.errors import ProviderError
+from providers.types import Finished, ModelSpec
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Trouble(Exception):  # noqa: N818 - it names what happened
+    """The video can't be had now."""
+
+    def __init__(self, reason: Reason, detail: str, *, is_final: bool = False) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.is_final = is_final
+
+
+class Delivery:
+    """Fetches, checks, fits and posts one video at a time."""
+
+    def __init__(self, *, database: Database, presenter: Presenter, videos: Videos, folder: Path, clock: Clock) -> None:
+        self._database = database
+        self._presenter = presenter
+        self._videos = videos
+        self._folder = folder
+        self._clock = clock
+
+    async def deliver(self, job: Job, provider: Provider, spec: ModelSpec, *, tried_for: timedelta) -> Step | None:
+        """Go as far as possible; None: try again later."""
+        if job.attempted_at is not None and self._clock() - job.attempted_at >= lifecycle.ATTEMPT_AGE:
+            found = await self._presenter.find_video(job)
+            if found is not None:
+                return lifecycle.after_post(found, tried_for=tried_for)
+            job = await self._database.write(partial(store.close_attempt, job_id=job.id))
+        try:
+            path = await self._fetched(job, provider)
+        except Trouble as trouble:
+            step = _after_trouble(job, trouble, tried_for)
+            if step is None:
+                await self._renew(job, provider, spec)
+            return step
+        outcome = await self._posted(job, path)
+        if outcome is PostTrouble.FOR_NOW and tried_for >= lifecycle.POST_PATIENCE:
+            # the last word before giving up: an answer may have got lost
+            outcome = await self._presenter.find_video(job) or outcome
+        return lifecycle.after_post(outcome, tried_for=tried_for)
+
+    async def _posted(self, job: Job, path: Path) -> Posted | PostTrouble:
+        outcome: Posted | PostTrouble = PostTrouble.TOO_LARGE
+        limit = 0
+        # a second round only when Discord takes less than it said
+        while outcome is PostTrouble.TOO_LARGE and limit != self._presenter.upload_limit(job):
+            limit = self._presenter.upload_limit(job)
+            video = await self._fitted(job, path, limit)
+            opened = partial(store.open_attempt, job=job, video_path=path.name, now=self._clock())
+            job = await self._database.write(opened)
+            outcome = await self._presenter.post_video(job, video)
+            if outcome is PostTrouble.TOO_LARGE:
+                job = await self._database.write(partial(store.close_attempt, job_id=job.id))
+        return outcome
+
+    async def _fetched(self, job: Job, provider: Provider) -> Path:
+        """The vendor's file, on disk and known to be a video. Raises ``Trouble``."""
+        path = self._folder / f"{job.id}.mp4"
+        if path.exists():
+            return path
+        if job.result_url is None:
+            raise Trouble(Reason.LINK_DEAD, "the vendor gave no link", is_final=True)
+        fresh = path.with_suffix(".new.mp4")
+        try:
+            await self._videos.fetch(job.result_url, fresh, allow_file=provider.is_local)
+            await self._videos.check(fresh)
+        except (NotMedia, MediaLimit) as error:
+            fresh.unlink(missing_ok=True)
+            raise Trouble(Reason.NOT_A_VIDEO, str(error)) from error
+        except MediaError as error:
+            fresh.unlink(missing_ok=True)
+            raise Trouble(Reason.LINK_DEAD, str(error), is_final=isinstance(error, LinkRefused)) from error
+        # a file under its final name was checked
+        return fresh.rename(path)
+
+    async def _renew(self, job: Job, provider: Provider, spec: ModelSpec) -> None:
+        """Ask the vendor again: the link may be fresh now."""
+        try:
+            status = await provider.status(job.task_id or "", spec)
+        except ProviderError as error:
+            log.warning("no fresh link", job=job.id, why=str(error))
+            return
+        if isinstance(status, Finished):
+            renew = partial(store.renew_result, job_id=job.id, url=status.video_url, expires_at=status.expires_at)
+            await self._database.write(renew)
+
+    async def _fitted(self, job: Job, path: Path, limit: int) -> Path | None:
+        """A file of at most ``limit`` bytes; None: it can't be made to fit, so the link is posted."""
+        if path.stat().st_size <= limit:
+            return path
+        target = path.with_name(f"{job.id}.fitted.mp4")
+        try:
+            facts = await self._videos.fit(path, target, limit)
+        except MediaError as error:
+            log.warning("the video can't be made smaller", job=job.id, why=str(error))
+            return None
+        return None if facts is None else target
+
+
+def _after_trouble(job: Job, trouble: Trouble, tried_for: timedelta) -> Step | None:
+    log.warning("no video yet", job=job.id, why=trouble.detail)
+    if trouble.is_final:
+        return lifecycle.ended(State.FAILED, trouble.reason, detail=trouble.detail)
+    return lifecycle.after_fetch_trouble(trouble.reason, tried_for=tried_for, detail=trouble.detail)

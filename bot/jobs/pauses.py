@@ -1,0 +1,52 @@
+"""Providers that take no submissions because a key or the funds behind it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from providers.contract import Provider
+from providers.errors import AuthFailed, ProviderError
+
+#: a paused provider is asked again this often, by one call that costs nothing
+RETRY_EVERY: Final = timedelta(minutes=5)
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Pauses:
+    """Which providers are paused, since when and why. In memory: a restart tries again."""
+
+    def __init__(self, *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._retry_at: dict[str, datetime] = {}
+
+    def is_paused(self, provider: str) -> bool:
+        """Whether submissions to this provider are refused."""
+        return provider in self._retry_at
+
+    def pause(self, provider: Provider, error: AuthFailed) -> None:
+        """Take no submissions for now, and tell the operator, once."""
+        if provider.name not in self._retry_at:
+            log.error("provider paused: check its key and its funds", provider=provider.name, why=str(error))
+        self._retry_at[provider.name] = self._clock() + RETRY_EVERY
+
+    def next_at(self) -> datetime | None:
+        """When a paused provider is to be asked again."""
+        return min(self._retry_at.values(), default=None)
+
+    async def retry(self, providers: Callable[[str], Provider]) -> None:
+        """Ask the paused providers whose time has come."""
+        now = self._clock()
+        for name in [name for name, when in self._retry_at.items() if when <= now]:
+            self._retry_at[name] = now + RETRY_EVERY
+            try:
+                await providers(name).check()
+            except ProviderError as error:
+                log.warning("provider still paused", provider=name, why=str(error))
+            else:
+                del self._retry_at[name]
+                log.info("provider works again", provider=name)

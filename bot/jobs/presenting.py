@@ -1,0 +1,62 @@
+"""What the worker needs of Discord, without knowing Discord."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from bot.jobs.job import Job
+from bot.jobs.lifecycle import Posted, PostTrouble
+
+
+class CardGone(Exception):  # noqa: N818 - it names what happened
+    """The card, and with it the links of the pictures on it, isn't there any more."""
+
+
+class NotNow(Exception):  # noqa: N818
+    """Discord didn't answer as it should; it may a little later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What is known of a job beyond its row: it lives in memory."""
+
+    #: 0.0 to 1.0
+    progress: float | None = None
+    expected_at: datetime | None = None
+    #: in the queue, from 1
+    place: int | None = None
+
+
+class Presenter(Protocol):
+    """Shows jobs to people."""
+
+    def show(self, job: Job, sight: Sight = Sight()) -> None:
+        """Bring the job's card up to date as soon as the channel's budget allows. Returns at once."""
+        ...
+
+    async def make_card(self, job: Job) -> int | None:
+        """Find the card of a job whose answer got lost, or post a new one: its id; None: it can't be had.
+
+        Raises ``NotNow``.
+        """
+        ...
+
+    async def media_links(self, job: Job) -> Mapping[str, str]:
+        """The links of what is attached to the card, by file name. Raises ``CardGone`` and ``NotNow``."""
+        ...
+
+    def upload_limit(self, job: Job) -> int:
+        """How many bytes a video for this job may have."""
+        ...
+
+    async def find_video(self, job: Job) -> Posted | PostTrouble | None:
+        """Look in the channel for the posted video: None: it isn't there, ``UNKNOWABLE``: can't look."""
+        ...
+
+    async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:
+        """Post the video, or (None) the vendor's own link to it. Never posts twice in a row."""
+        ...

@@ -1,0 +1,421 @@
+"""Carries jobs on: claims those whose turn it is, asks the providers, stores what the lifecycle decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+
+from bot.clock import Clock
+from bot.communities.memory import Communities
+from bot.database.engine import Database
+from bot.jobs import lifecycle, store
+from bot.jobs.agenda import Agenda
+from bot.jobs.delivering import Delivery
+from bot.jobs.inputs import generation_request, needs_links
+from bot.jobs.job import Job, Reason, State
+from bot.jobs.lifecycle import Step
+from bot.jobs.pauses import Pauses
+from bot.jobs.presenting import CardGone, NotNow, Presenter, Sight
+from bot.jobs.schedule import Situation, seconds_to_next_look
+from bot.jobs.turns import next_to_start, place_of, ready_at
+from providers.contract import Provider
+from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Unavailable
+from providers.registry import Registry
+from providers.types import ModelSpec, Pending, Submission
+
+_T = TypeVar("_T")
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: after a fault of ours a job is left alone for this long
+_AFTER_FAULT: Final = timedelta(seconds=30)
+#: between two tries to fetch or post a video, and before the vendor's list is asked
+_SHORT_WAIT: Final = timedelta(seconds=5)
+#: the queue is looked at this often even if nobody says that it changed
+_QUEUE_EVERY: Final = timedelta(seconds=30)
+
+
+@dataclass(slots=True)
+class Watch:
+    """An open job that was started, and what only memory knows of it."""
+
+    job: Job
+    looks: int = 0
+    failures: int = 0
+    estimate: float | None = None
+    retry_after: float | None = None
+    progress: float | None = None
+    delivering_since: datetime | None = None
+
+    @property
+    def sight(self) -> Sight:
+        """What its card can show beyond the job itself."""
+        expected_at = None
+        if self.estimate is not None and self.job.submitted_at is not None:
+            expected_at = self.job.submitted_at + timedelta(seconds=self.estimate)
+        return Sight(progress=self.progress, expected_at=expected_at)
+
+
+class Worker:
+    """One for each process. ``run`` goes on until ``stop``; tests call ``run_once``."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        registry: Registry,
+        communities: Communities,
+        presenter: Presenter,
+        delivery: Delivery,
+        pauses: Pauses,
+        clock: Clock,
+        chance: Callable[[], float],
+        media_path: Callable[[str], Path],
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._communities = communities
+        self._presenter = presenter
+        self._delivery = delivery
+        self._pauses = pauses
+        self._clock = clock
+        self._chance = chance
+        self._media_path = media_path
+        self._agenda = Agenda()
+        self._watches: dict[str, Watch] = {}
+        #: how many of them each provider has
+        self._running = Counter[str]()
+        self._steps: dict[str, asyncio.Task[None]] = {}
+        self._queue_at: datetime | None = None
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+
+    def wake(self) -> None:
+        """The queue has changed: a job was accepted, cancelled, or got its card."""
+        self._queue_at = None
+        self._wake.set()
+
+    def sight_of(self, job_id: str) -> Sight:
+        """What memory knows of a running job."""
+        watch = self._watches.get(job_id)
+        return Sight() if watch is None else watch.sight
+
+    def resume(self, job: Job) -> None:
+        """Take up a job that was started before: by a restart, everything is due at once."""
+        if job.state is not State.QUEUED:
+            self._remember(Watch(job))
+            self._agenda.put(job.id, self._clock())
+        self.wake()
+
+    async def run(self) -> None:
+        """Work until ``stop`` is called."""
+        while not self._is_stopping:
+            self._wake.clear()
+            try:
+                await self._start_due()
+            except Exception:
+                log.exception("the queue can't be read; trying again")
+                self._queue_at = self._clock() + _AFTER_FAULT
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds_to_next()):
+                    await self._wake.wait()
+
+    async def run_once(self) -> None:
+        """Do everything that is due now, and wait until it is done."""
+        self.wake()
+        while await self._start_due() or self._steps:
+            if self._steps:
+                await asyncio.wait(self._steps.values())
+
+    async def stop(self, *, patience: float) -> None:
+        """Begin nothing more; give what is under way ``patience`` seconds, then leave it to a restart."""
+        self._is_stopping = True
+        self._wake.set()
+        steps = list(self._steps.values())
+        if steps:
+            _, late = await asyncio.wait(steps, timeout=patience)
+            for step in late:
+                step.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _start_due(self) -> bool:
+        """Start a step for every job that is due; tells whether there was one."""
+        if self._is_stopping:
+            return False
+        now = self._clock()
+        await self._pauses.retry(self._registry.providers.__getitem__)
+        due = [
+            self._guarded(watch, self._advance(watch))
+            for watch in map(self._watches.get, self._agenda.pop_due(now))
+            if watch is not None and watch.job.id not in self._steps
+        ]
+        if self._queue_at is None or self._queue_at <= now:
+            due += [self._guarded(watch, self._submit(watch)) for watch in await self._claimed(now)]
+        for job_id, step in due:
+            self._steps[job_id] = asyncio.create_task(step, name=f"job {job_id}")
+        return bool(due)
+
+    async def _claimed(self, now: datetime) -> list[Watch]:
+        """The waiting jobs whose turn it is."""
+        self._queue_at = now + _QUEUE_EVERY
+        queued, counts = await self._database.read(lambda c: (store.queued(c), store.active_counts(c)))
+        waiting = [job for job in queued if job.id not in self._steps]
+        # those about to be submitted count as running
+        active = Counter(dict(counts))
+        active.update((job.guild_id, job.user_id) for job in queued if job.id in self._steps)
+        communities = {guild_id: await self._communities.of(guild_id) for guild_id in {job.guild_id for job in waiting}}
+        chosen = next_to_start(
+            waiting,
+            active,
+            limits=lambda guild_id: (communities[guild_id].member_jobs, communities[guild_id].guild_jobs),
+            now=now,
+        )
+        later = [ready_at(job) for job in waiting if ready_at(job) > now]
+        self._look_at_queue_by(min(later, default=self._queue_at))
+        for job in waiting:
+            if job not in chosen and job.card_message_id is not None:
+                self._presenter.show(job, Sight(place=place_of(job, waiting)))
+        return [Watch(job) for job in chosen]
+
+    def _guarded(self, watch: Watch, step: Coroutine[None, None, None]) -> tuple[str, Coroutine[None, None, None]]:
+        """A step whose faults end in the log, and never in the loop."""
+        job_id = watch.job.id
+
+        async def run() -> None:
+            try:
+                await step
+            except store.JobMoved:
+                await self._reload(job_id)
+            except Exception:
+                log.exception("a step failed; the job goes on in a while", job=job_id)
+                self._later(watch, _AFTER_FAULT)
+            finally:
+                self._steps.pop(job_id, None)
+                self._wake.set()
+
+        return job_id, run()
+
+    async def _advance(self, watch: Watch) -> None:
+        """The next step of a job that was started."""
+        offer = self._offer(watch.job)
+        if offer is None:
+            # its provider isn't configured any more; the job waits for it until its deadline
+            await self._apply(watch, lifecycle.after_look(watch.job, Unavailable("not offered"), now=self._clock()))
+        elif watch.job.state is State.SUBMITTING:
+            await self._look_for_submission(watch, offer[0])
+        elif watch.job.state is State.RUNNING:
+            await self._look(watch, *offer)
+        elif watch.job.state is State.DELIVERING:
+            await self._deliver(watch, *offer)
+
+    async def _submit(self, watch: Watch) -> None:
+        """Store the intent, then ask the provider, once."""
+        offer = self._offer(watch.job)
+        if offer is None or self._pauses.is_paused(offer[0].name):
+            reason = Reason.MODEL_GONE if offer is None else Reason.PROVIDER_PAUSED
+            await self._apply(watch, lifecycle.ended(State.FAILED, reason))
+            return
+        provider, spec = offer
+        if watch.job.not_before is not None and self._clock() - watch.job.created_at > lifecycle.QUEUE_PATIENCE:
+            await self._apply(watch, lifecycle.ended(State.FAILED, Reason.NOT_REACHED))
+            return
+        links = await self._links(watch, spec)
+        if links is None:
+            return
+        request = generation_request(watch.job.request, spec, path_of=self._media_path, links=links)
+        if not all(self._media_path(media.path).exists() for media in watch.job.request.media):
+            await self._apply(watch, lifecycle.ended(State.FAILED, Reason.IMAGE_GONE))
+            return
+        await self._apply(watch, lifecycle.start_submitting(spec=spec, now=self._clock()))
+        outcome = await _outcome_of(provider.submit(request))
+        self._note_trouble(provider, outcome, watch.job)
+        if isinstance(outcome, Submission):
+            watch.estimate = outcome.estimated_seconds
+        await self._apply(watch, lifecycle.after_submit(outcome, can_list=provider.can_list, now=self._clock()))
+
+    async def _links(self, watch: Watch, spec: ModelSpec) -> dict[str, str] | None:
+        """The links of the pictures on the card; None: the job can't be submitted now."""
+        try:
+            if watch.job.card_message_id is None and not await self._make_card(watch):
+                await self._apply(watch, lifecycle.ended(State.FAILED, Reason.UNDELIVERABLE))
+                return None
+            return dict(await self._presenter.media_links(watch.job)) if needs_links(watch.job.request, spec) else {}
+        except CardGone:
+            await self._apply(watch, lifecycle.ended(State.FAILED, Reason.IMAGE_GONE))
+        except NotNow as error:
+            log.warning("Discord can't be asked for the card; trying again", job=watch.job.id, why=str(error))
+            self._look_at_queue_by(self._clock() + _SHORT_WAIT)
+        return None
+
+    async def _make_card(self, watch: Watch) -> bool:
+        message_id = await self._presenter.make_card(watch.job)
+        if message_id is None:
+            return False
+        place = {"channel_id": watch.job.channel_id, "message_id": message_id}
+        watch.job = await self._database.write(lambda c: store.store_card(c, watch.job.id, **place))
+        return True
+
+    async def _look(self, watch: Watch, provider: Provider, spec: ModelSpec) -> None:
+        outcome = await _outcome_of(provider.status(watch.job.task_id or "", spec))
+        self._note_trouble(provider, outcome, watch.job)
+        watch.looks += 1
+        watch.failures = watch.failures + 1 if isinstance(outcome, ProviderError) else 0
+        watch.retry_after = outcome.retry_after if isinstance(outcome, Unavailable) else None
+        before, watch.progress = watch.progress, outcome.progress if isinstance(outcome, Pending) else watch.progress
+        step = lifecycle.after_look(watch.job, outcome, now=self._clock())
+        await self._apply(watch, step)
+        if step is None and watch.progress != before:
+            self._presenter.show(watch.job, watch.sight)
+
+    async def _deliver(self, watch: Watch, provider: Provider, spec: ModelSpec) -> None:
+        now = self._clock()
+        # counted in this process: a restart after a long night tries as patiently as before
+        watch.delivering_since = watch.delivering_since or now
+        tried_for = now - watch.delivering_since
+        job = await self._current(watch)
+        await self._apply(watch, await self._delivery.deliver(job, provider, spec, tried_for=tried_for))
+
+    async def _look_for_submission(self, watch: Watch, provider: Provider) -> None:
+        """A submission without an answer: the vendor's own list decides, where there is one."""
+        if not provider.can_list:
+            await self._apply(watch, lifecycle.ended(State.LOST, Reason.NO_ANSWER))
+            return
+        since = (watch.job.submitted_at or watch.job.created_at) - lifecycle.CLOCK_SLACK
+        try:
+            tasks = await provider.recent_tasks(since=since)
+        except (AuthFailed, ContractBroken) as error:
+            self._note_trouble(provider, error, watch.job)
+            await self._apply(watch, lifecycle.ended(State.LOST, Reason.NO_ANSWER, detail=str(error)))
+            return
+        except ProviderError as error:
+            self._note_trouble(provider, error, watch.job)
+            is_late = watch.job.deadline is not None and self._clock() >= watch.job.deadline
+            await self._apply(watch, lifecycle.ended(State.LOST, Reason.NO_ANSWER) if is_late else None)
+            return
+        known = await self._database.read(partial(store.known_tasks, task_ids=[task.task_id for task in tasks]))
+        await self._apply(watch, lifecycle.after_listing(watch.job, tasks, known))
+
+    async def _apply(self, watch: Watch, step: Step | None) -> None:
+        """Store a transition, show it, and plan what comes next."""
+        if step is not None:
+            watch.job = await self._database.write(partial(store.move, job=watch.job, step=step, now=self._clock()))
+            _log_transition(watch.job, step)
+            self._presenter.show(watch.job, watch.sight)
+        if not watch.job.state.is_open or watch.job.state is State.QUEUED:
+            self._forget(watch.job.id)
+        else:
+            self._plan(watch, is_new_state=step is not None)
+
+    def _plan(self, watch: Watch, *, is_new_state: bool) -> None:
+        self._remember(watch)
+        match watch.job.state:
+            case State.RUNNING:
+                self._later(watch, timedelta(seconds=self._seconds_to_look(watch)))
+            case State.DELIVERING if is_new_state:
+                self._later(watch, timedelta())
+            case State.SUBMITTING if is_new_state:
+                pass  # the answer is awaited
+            case _:
+                self._later(watch, _SHORT_WAIT)
+
+    def _seconds_to_look(self, watch: Watch) -> float:
+        offer = self._offer(watch.job)
+        provider = None if offer is None else offer[0]
+        running = self._running[_provider_name(watch.job)]
+        age = self._clock() - (watch.job.submitted_at or watch.job.created_at)
+        situation = Situation(
+            age=age.total_seconds(),
+            looks=watch.looks,
+            estimate=watch.estimate,
+            failures=watch.failures,
+            retry_after=watch.retry_after,
+            requests_per_minute=None if provider is None else provider.requests_per_minute,
+            running=running,
+        )
+        return seconds_to_next_look(situation, chance=self._chance())
+
+    def _later(self, watch: Watch, wait: timedelta) -> None:
+        if watch.job.state is State.QUEUED:
+            self._look_at_queue_by(self._clock() + wait)
+        else:
+            self._remember(watch)
+            self._agenda.put(watch.job.id, self._clock() + wait)
+        self._wake.set()
+
+    def _look_at_queue_by(self, when: datetime) -> None:
+        """Look at the queue then at the latest; None, set by ``wake``, means at once."""
+        if self._queue_at is not None:
+            self._queue_at = min(self._queue_at, when)
+
+    def _remember(self, watch: Watch) -> None:
+        if watch.job.id not in self._watches:
+            self._running[_provider_name(watch.job)] += 1
+        self._watches[watch.job.id] = watch
+
+    def _forget(self, job_id: str) -> None:
+        """Memory holds only jobs under way; an end makes room for the next in the queue."""
+        watch = self._watches.pop(job_id, None)
+        if watch is not None:
+            self._running[_provider_name(watch.job)] -= 1
+        self._agenda.discard(job_id)
+        self.wake()
+
+    async def _reload(self, job_id: str) -> None:
+        """Somebody else moved the job on: read where it stands."""
+        job = await self._database.read(partial(store.load, job_id=job_id))
+        self._forget(job_id)
+        if job is not None and job.state.is_open:
+            self.resume(job)
+
+    async def _current(self, watch: Watch) -> Job:
+        """The job with what was stored beside its transitions: open attempts, fresh links."""
+        job = await self._database.read(partial(store.load, job_id=watch.job.id))
+        if job is None or job.state is not watch.job.state:
+            raise store.JobMoved(watch.job.id)
+        watch.job = job
+        return job
+
+    def _offer(self, job: Job) -> tuple[Provider, ModelSpec] | None:
+        spec = self._registry.models.get(job.model)
+        return None if spec is None else (self._registry.provider_of(spec), spec)
+
+    def _note_trouble(self, provider: Provider, outcome: object, job: Job) -> None:
+        if isinstance(outcome, AuthFailed):
+            self._pauses.pause(provider, outcome)
+        elif isinstance(outcome, OutcomeUnknown):
+            log.error("a submission got no answer: look for it at the vendor", job=job.id, why=str(outcome))
+        elif isinstance(outcome, ProviderError):
+            log.warning("trouble with a provider", provider=provider.name, job=job.id, why=str(outcome))
+
+    def _seconds_to_next(self) -> float | None:
+        instants = [self._agenda.next_at(), self._queue_at, self._pauses.next_at()]
+        earliest = min((instant for instant in instants if instant is not None), default=None)
+        return None if earliest is None else max(0.0, (earliest - self._clock()).total_seconds())
+
+
+def _provider_name(job: Job) -> str:
+    return job.model.partition("/")[0]
+
+
+async def _outcome_of(call: Coroutine[None, None, _T]) -> _T | ProviderError:
+    try:
+        return await call
+    except ProviderError as error:
+        return error
+    except Exception as error:
+        log.exception("a provider raised what its contract doesn't name")
+        return ContractBroken(type(error).__name__)
+
+
+def _log_transition(job: Job, step: Step) -> None:
+    say = log.error if job.state is State.LOST else log.info
+    say("job moved", job=job.id, guild=job.guild_id, state=str(job.state), task=job.task_id, detail=step.detail)

@@ -1,0 +1,54 @@
+"""What can go wrong with a picture, a video or a link: one class for each way to react.
+
+MediaError
+├── NotMedia        the file is not what it should be; tell the member
+├── MediaLimit      the file is one, but too large, too small, too long; tell the member
+├── MediaFailed     time, memory or a crash; try again later or give up, tell the operator
+├── LinkDead        the link answers 4xx; ask the vendor for a fresh one, or give up
+└── LinkFailed      nothing came through the link this time; try again
+    └── LinkRefused the link may never be followed; don't try again
+"""
+
+from __future__ import annotations
+
+
+class MediaError(Exception):
+    """The root of all errors of this package.
+
+    ``reason`` of `NotMedia` and `MediaLimit` is a sentence for members; all others are for the log.
+    No reason holds a link's path or query, since those may carry a signature.
+    """
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason beside the exception's own text."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotMedia(MediaError):  # noqa: N818 - the reaction is the name, as in the list above
+    """The file is not a still picture or not a video, or it is damaged."""
+
+
+class MediaLimit(MediaError):  # noqa: N818
+    """Too many bytes or pixels, too small, too long, or a shape that can't be used."""
+
+
+class MediaFailed(MediaError):  # noqa: N818
+    """The work took too long, needed too much memory, or crashed. The file may still be fine."""
+
+
+class LinkFailed(MediaError):  # noqa: N818
+    """The link gave no file this time: network, 5xx, too slow, too large, cut off."""
+
+
+class LinkRefused(LinkFailed):
+    """The link leads where none may lead: another scheme, or an address that isn't public."""
+
+
+class LinkDead(MediaError):  # noqa: N818
+    """The link's server said 4xx; ``status`` is that code."""
+
+    def __init__(self, status: int) -> None:
+        """Keep the status, on which the caller decides how long to try."""
+        super().__init__(f"the link answered with HTTP status {status}")
+        self.status = status

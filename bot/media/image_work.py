@@ -1,0 +1,198 @@
+"""Opening, checking and fitting pictures with Pillow. Runs in the child processes only."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
+
+from bot.media import image_encoding
+from bot.media.errors import MediaLimit, NotMedia
+from bot.media.image_encoding import has_alpha, on_white, scaled
+from bot.media.plain_files import open_plain, size_of
+from bot.media.shapes import LARGEST_MEGAPIXELS, check_size, fitted_size
+from providers.types import ImageLimits
+
+#: bytes
+LARGEST_INPUT = 20 * 1024 * 1024
+ACCEPTED = "Accepted are still pictures: PNG, JPEG, WEBP, BMP and GIF."
+DAMAGED = "This picture is damaged or incomplete. Please save it anew and send it again."
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", *(("AVIF",) if features.check("avif") else ()))
+_CONTENT_TYPES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    # what many phones write: a JPEG with further pictures behind it, which nobody means
+    "MPO": "image/jpeg",
+    "WEBP": "image/webp",
+    "BMP": "image/bmp",
+    "GIF": "image/gif",
+    "AVIF": "image/avif",
+}
+
+# The header alone decides, before a pixel is decoded: what lies above this is an error, not a warning.
+Image.MAX_IMAGE_PIXELS = LARGEST_MEGAPIXELS * 1_000_000
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+#: EXIF's orientation: what turns the stored picture into the one that people see
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+#: from this one on, width and height are exchanged
+_FIRST_SIDEWAYS = 5
+
+
+def fit(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Write the picture at ``source`` to ``target``, fitted to ``limits`` and without metadata.
+
+    Raises:
+        NotMedia: no still picture, or a damaged one.
+        MediaLimit: too large, too small, or of a shape that the limits don't allow.
+    """
+    limits = _limits(arguments["limits"])
+    with open_plain(arguments["source"]) as file:
+        picture, turn = _open(file)
+        content_type = _CONTENT_TYPES[str(picture.format)]
+        original = _seen_size(picture, turn)
+        check_size(*original)
+        pixels = _decoded(picture, fitted_size(*original, limits), turn)
+    flattened = has_alpha(pixels) and not limits.alpha
+    encoded = image_encoding.encode(on_white(pixels) if flattened else pixels, content_type, limits)
+    Path(arguments["target"]).write_bytes(encoded.content)
+    changed = flattened or encoded.was_flattened or encoded.content_type != content_type or encoded.size != original
+    return {
+        "content_type": encoded.content_type,
+        "size": encoded.size,
+        "original_size": original,
+        "was_changed": changed,
+    }
+
+
+def _limits(stated: dict[str, Any]) -> ImageLimits:
+    return ImageLimits(
+        content_types=tuple(stated["content_types"]),
+        max_bytes=stated["max_bytes"],
+        min_side=stated["min_side"],
+        max_side=stated["max_side"],
+        alpha=stated["alpha"],
+    )
+
+
+def _open(file: BinaryIO) -> tuple[Image.Image, int]:
+    """Read the header only. Returns the picture and its EXIF orientation."""
+    size = size_of(file)
+    if size > LARGEST_INPUT:
+        raise MediaLimit(f"This picture has {size / 2**20:.1f} MiB. At most {LARGEST_INPUT // 2**20} MiB are accepted.")
+    start = file.read(1024)
+    file.seek(0)
+    try:
+        picture = Image.open(file, formats=_FORMATS)
+        moves = picture.format != "MPO" and getattr(picture, "is_animated", False)
+    except UnidentifiedImageError as error:
+        raise NotMedia(_what_it_is(start)) from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise MediaLimit(f"This picture is too large. At most {LARGEST_MEGAPIXELS} megapixels are accepted.") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise NotMedia(DAMAGED) from error
+    if moves:
+        raise NotMedia(f"This picture is animated. {ACCEPTED}")
+    return picture, _orientation(picture)
+
+
+def _what_it_is(start: bytes) -> str:
+    """Name what was sent instead of a picture, as far as its first bytes tell."""
+    brand = start[8:12] if start[4:8] == b"ftyp" else b""
+    if brand in {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}:
+        return f"HEIC pictures can't be read. {ACCEPTED}"
+    if brand in {b"avif", b"avis"}:
+        return f"This AVIF picture can't be read. {ACCEPTED}"
+    if brand or start.startswith(b"\x1a\x45\xdf\xa3"):
+        return f"This is a video, not a picture. {ACCEPTED}"
+    if b"<svg" in start.lower():
+        return f"SVG drawings can't be read. {ACCEPTED}"
+    return f"This file is not a picture that can be read. {ACCEPTED}"
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF's orientation; 1 (upright) where there is none, or none that can be read."""
+    try:
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - cameras write broken EXIF, and the picture is fine all the same
+        return 1
+
+
+def _seen_size(picture: Image.Image, turn: int) -> tuple[int, int]:
+    width, height = picture.size
+    return (height, width) if _is_sideways(turn) else (width, height)
+
+
+def _is_sideways(turn: int) -> bool:
+    return turn >= _FIRST_SIDEWAYS and turn in _TURNS
+
+
+def _decoded(picture: Image.Image, size: tuple[int, int], turn: int) -> Image.Image:
+    """The pixels, RGB or RGBA in sRGB, upright and scaled to ``size``."""
+    stored_size = (size[1], size[0]) if _is_sideways(turn) else size
+    if picture.format == "JPEG":
+        # The decoder itself can halve a large photo, several times faster than scaling it later.
+        picture.draft(None, (2 * stored_size[0], 2 * stored_size[1]))
+    try:
+        picture.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise NotMedia(DAMAGED) from error
+    profile = picture.info.get("icc_profile")
+    pixels = _in_plain_mode(picture)
+    if pixels.size != stored_size:
+        pixels = scaled(pixels, stored_size)
+    pixels = _in_srgb(pixels, profile)
+    return pixels.transpose(_TURNS[turn]) if turn in _TURNS else pixels
+
+
+def _in_plain_mode(picture: Image.Image) -> Image.Image:
+    """RGB, or RGBA where something really shows through; CMYK stays until its profile was applied."""
+    if picture.mode.startswith("I"):
+        picture = _in_8_bits(picture)
+    if picture.mode == "CMYK":
+        return picture
+    if picture.mode not in {"RGBA", "LA", "PA", "La", "RGBa"} and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    pixels = picture.convert("RGBA")
+    return pixels if has_alpha(pixels) else pixels.convert("RGB")
+
+
+def _in_8_bits(picture: Image.Image) -> Image.Image:
+    """Grey of 16 bits; a plain conversion would cut off all that is brighter than 255."""
+    wide = picture.convert("I")
+    # `point` names numpy in its signature, which isn't there
+    return wide.point(lambda value: value / 256).convert("L")  # pyright: ignore[reportUnknownMemberType]
+
+
+def _in_srgb(pixels: Image.Image, profile: object) -> Image.Image:
+    """Colours as people saw them, since the profile goes with the other metadata."""
+    wanted = "RGBA" if pixels.mode == "RGBA" else "RGB"
+    if isinstance(profile, bytes) and profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            # `createProfile` gives an object of the C library, which has no type
+            plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+            converted = ImageCms.profileToProfile(pixels, source, plain, outputMode=wanted)
+            return converted or pixels.convert(wanted)
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            # a profile for another kind of picture, or a broken one: as if there were none
+            return pixels.convert(wanted)
+    return pixels.convert(wanted)

@@ -1,0 +1,203 @@
+"""Fetching what a vendor's link leads to, and going nowhere else for it.
+
+A link is text of another's making. Each host, of the link and of every redirect, is resolved once; all its
+addresses have to be public; and the connection is made to one of these very addresses, while the name only
+goes into the Host header and the TLS handshake. A name that resolves differently a moment later (DNS
+rebinding) therefore gains nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import httpx
+
+from bot.media.addresses import Resolve, is_public, system_resolve
+from bot.media.errors import LinkDead, LinkFailed, LinkRefused
+
+log = logging.getLogger(__name__)
+
+MAX_REDIRECTS = 3
+#: bytes written at once
+_CHUNK = 1024 * 1024
+_TIMES = httpx.Timeout(10.0, read=60.0)
+_OK = 200
+_PORTS = {"http": 80, "https": 443}
+
+
+class Links:
+    """Streams links to disk."""
+
+    def __init__(
+        self,
+        *,
+        client: httpx.AsyncClient,
+        trusted_hosts: Collection[str] = (),
+        resolve: Resolve = system_resolve,
+    ) -> None:
+        self._client = client
+        self._trusted = frozenset(host.lower().strip("[]") for host in trusted_hosts)
+        self._resolve = resolve
+
+    async def fetch(self, url: str, target: Path, *, max_bytes: int, seconds: float, allow_file: bool) -> int:
+        """See `bot.media.videos.Videos.fetch`."""
+        part = target.with_name(f"{target.name}.part")
+        try:
+            async with asyncio.timeout(seconds):
+                size = await self._save(url, part, max_bytes, allow_file=allow_file)
+            if size == 0:
+                raise LinkFailed("the file behind the link is empty")
+            part.replace(target)
+        except TimeoutError as error:
+            raise LinkFailed(f"the download took longer than {seconds:g} seconds") from error
+        except OSError as error:
+            raise LinkFailed(f"the file can't be read or kept: {error.strerror or type(error).__name__}") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return size
+
+    async def _save(self, url: str, part: Path, max_bytes: int, *, allow_file: bool) -> int:
+        if urlsplit(url).scheme == "file":
+            if not allow_file:
+                raise LinkRefused("a link of this provider may not name a file")
+            return await asyncio.to_thread(_copy, url, part, max_bytes)
+        started = time.monotonic()
+        try:
+            async with self._response(url) as response:
+                size = await _stream(response, part, max_bytes)
+        except httpx.HTTPError as error:
+            # The error's own text may hold the link, and with it a signature.
+            raise LinkFailed(f"the download broke off: {type(error).__name__}") from error
+        log.info("Fetched %.1f MiB in %.1f s from %s", size / 2**20, time.monotonic() - started, urlsplit(url).hostname)
+        return size
+
+    @asynccontextmanager
+    async def _response(self, url: str) -> AsyncGenerator[httpx.Response]:
+        """The answer at the end of the redirects, its body not yet read."""
+        place = _parsed(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            response = await self._ask(place)
+            try:
+                if not response.has_redirect_location:
+                    _check_status(response)
+                    yield response
+                    return
+                place = _next(place, response)
+            finally:
+                await response.aclose()
+        raise LinkFailed(f"the link was redirected more than {MAX_REDIRECTS} times")
+
+    async def _ask(self, place: httpx.URL) -> httpx.Response:
+        """Connect to the first address that takes us."""
+        addresses = await self._addresses(place)
+        for address in addresses[:-1]:
+            try:
+                return await self._send(place, address)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue
+        return await self._send(place, addresses[-1])
+
+    async def _send(self, place: httpx.URL, address: str) -> httpx.Response:
+        request = self._client.build_request(
+            "GET",
+            place.copy_with(host=address),
+            headers={
+                "Host": place.netloc.decode("ascii"),
+                # What comes is written as it is: a small answer can't become a huge one by unpacking.
+                "Accept-Encoding": "identity",
+                # Not kept: the pool knows connections by address, and would mix up the names behind one.
+                "Connection": "close",
+            },
+            timeout=_TIMES,
+            extensions={"sni_hostname": place.raw_host.decode("ascii")},
+        )
+        return await self._client.send(request, stream=True, follow_redirects=False, auth=None)
+
+    async def _addresses(self, place: httpx.URL) -> Sequence[str]:
+        """All addresses of the link's host, checked.
+
+        Raises:
+            LinkRefused: the scheme isn't http or https, or an address isn't public.
+            LinkFailed: the name can't be resolved.
+        """
+        if place.scheme not in _PORTS or not place.host or place.userinfo:
+            raise LinkRefused("only plain http and https links are followed")
+        try:
+            addresses = await self._resolve(place.raw_host.decode("ascii"), place.port or _PORTS[place.scheme])
+        except (OSError, UnicodeError) as error:
+            raise LinkFailed(f"the host {place.host} can't be found") from error
+        if not addresses:
+            raise LinkFailed(f"the host {place.host} has no address")
+        if place.host not in self._trusted and not all(is_public(address) for address in addresses):
+            log.warning("Refused a link to %s: it leads to an address that is not public", place.host)
+            raise LinkRefused(f"the host {place.host} has an address that is not public")
+        return addresses
+
+
+def _parsed(url: str) -> httpx.URL:
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise LinkRefused("the link can't be read") from error
+
+
+def _next(place: httpx.URL, response: httpx.Response) -> httpx.URL:
+    try:
+        return place.join(response.headers["Location"])
+    except httpx.InvalidURL as error:
+        raise LinkRefused("the redirect can't be read") from error
+
+
+def _check_status(response: httpx.Response) -> None:
+    if response.is_client_error:
+        raise LinkDead(response.status_code)
+    if response.status_code != _OK:
+        raise LinkFailed(f"the link answered with HTTP status {response.status_code}")
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise LinkFailed("the file behind the link is packed, which was not asked for")
+
+
+async def _stream(response: httpx.Response, part: Path, max_bytes: int) -> int:
+    """Write the body as it comes, in a thread; a body shorter than announced is an error of httpx."""
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal():
+        _check_length(int(announced), max_bytes)
+    size = 0
+    file = await asyncio.to_thread(part.open, "wb")
+    try:
+        async for chunk in response.aiter_raw(_CHUNK):
+            size += len(chunk)
+            _check_length(size, max_bytes)
+            await asyncio.to_thread(file.write, chunk)
+    finally:
+        file.close()
+    return size
+
+
+def _check_length(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise LinkFailed(f"the file behind the link is larger than {max_bytes / 2**20:g} MiB")
+
+
+def _copy(url: str, part: Path, max_bytes: int) -> int:
+    size = 0
+    source = Path(url2pathname(urlsplit(url).path))
+    with source.open("rb") as file, part.open("wb") as out:
+        for chunk in _chunks(file):
+            size += len(chunk)
+            _check_length(size, max_bytes)
+            out.write(chunk)
+    return size
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk

@@ -1,0 +1,191 @@
+"""Opening and checking videos with PyAV. Runs in the child processes only."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, NoReturn
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from bot.media import video_encoding
+from bot.media.bitrates import plans
+from bot.media.errors import MediaError, MediaLimit, NotMedia
+from bot.media.plain_files import open_plain, size_of
+
+#: seconds
+SHORTEST, LONGEST = 0.1, 600.0
+#: pixels
+LARGEST_SIDE = 4096
+ACCEPTED = "Accepted are MP4, MOV and WebM."
+DAMAGED = "This video is damaged or incomplete."
+
+_MOV_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_PICTURE_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
+_EBML = b"\x1a\x45\xdf\xa3"
+#: the element DocType with its length of four, as every WebM file has it
+_WEBM = b"\x42\x82\x84webm"
+#: packets that may be looked at for the first picture
+_PATIENCE = 300
+#: FFmpeg's container times
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is reported of a video; see `bot.media.videos.VideoFacts`."""
+
+    width: int
+    height: int
+    seconds: float
+    codec: str
+    has_audio: bool
+    bytes: int
+
+
+def check(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Look at the video at ``path``: open it, decode a picture, read to its end.
+
+    Raises:
+        NotMedia: no video of an accepted container, or damaged.
+        MediaLimit: too short, too long, too large.
+    """
+    return asdict(_checked(arguments["path"]))
+
+
+def fit(arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """Encode the video at ``path`` anew into ``target``, below ``limit_bytes``. None if that can't be.
+
+    Raises:
+        NotMedia: as `check`.
+        MediaLimit: as `check`.
+    """
+    source, target, limit = arguments["path"], arguments["target"], arguments["limit_bytes"]
+    facts = _checked(source)
+    for plan in plans(
+        width=facts.width,
+        height=facts.height,
+        seconds=facts.seconds,
+        has_audio=facts.has_audio,
+        limit_bytes=limit,
+    ):
+        with opened(source) as (container, _):
+            if video_encoding.encode(container, video_stream(container), target, plan, limit):
+                return asdict(_checked(target))
+    return None
+
+
+def _checked(path: str) -> Facts:
+    with opened(path) as (container, size):
+        return _facts(container, size)
+
+
+@contextmanager
+def opened(path: str) -> Generator[tuple[InputContainer, int]]:
+    """Open a video by what its first bytes say; gives the container and its size in bytes.
+
+    The file is handed over as a file object and the demuxer is named, so FFmpeg guesses no playlist
+    and opens nothing by name. Whatever goes wrong inside becomes `NotMedia`.
+    """
+    with open_plain(path) as file:
+        kind = _demuxer(file)
+        try:
+            with av.open(file, "r", format=kind, metadata_errors="replace", io_open=_refuse) as container:
+                yield container, size_of(file)
+        except (MediaError, MemoryError):
+            raise
+        except (FFmpegError, ValueError, OSError, ArithmeticError) as error:
+            raise NotMedia(f"{DAMAGED} {ACCEPTED}") from error
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise PermissionError("a video may not refer to another file")
+
+
+def _demuxer(file: BinaryIO) -> str:
+    """The name of the demuxer for these first bytes."""
+    start = file.read(64)
+    file.seek(0)
+    if start[4:8] in _MOV_BOXES and start[8:12] not in _PICTURE_BRANDS:
+        return "mov"
+    if start.startswith(_EBML) and _WEBM in start:
+        return "matroska"
+    raise NotMedia(f"This file is not a video that can be used. {ACCEPTED}")
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """The first stream of moving pictures; a cover picture isn't one."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise NotMedia(f"This file has no moving pictures. {ACCEPTED}")
+
+
+def _facts(container: InputContainer, size: int) -> Facts:
+    stream = video_stream(container)
+    _check_sides(stream.width, stream.height)
+    first, measured = _read(container, stream)
+    _check_sides(first.width, first.height)
+    sideways = first.rotation % 180 != 0
+    return Facts(
+        width=first.height if sideways else first.width,
+        height=first.width if sideways else first.height,
+        seconds=_seconds(container, stream, measured),
+        codec=stream.codec_context.name,
+        has_audio=bool(container.streams.audio),
+        bytes=size,
+    )
+
+
+def _check_sides(width: int, height: int) -> None:
+    """Checked before anything is decoded: the frames of a huge video would fill the memory."""
+    if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
+        raise MediaLimit(f"This video has {width} x {height} pixels. At most {LARGEST_SIDE} a side are accepted.")
+
+
+def _read(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, float]:
+    """Decode the first picture, read on to the end. Returns the picture, and the length in seconds."""
+    first: VideoFrame | None = None
+    starts: list[float] = []
+    end = 0.0
+    for number, packet in enumerate(container.demux(stream)):
+        if first is None and number < _PATIENCE:
+            first = _decoded(stream, packet)
+        if packet.pts is not None and packet.time_base:
+            start = float(packet.pts * packet.time_base)
+            starts = [min(start, *starts)] if starts else [start]
+            end = max(end, start + float((packet.duration or 0) * packet.time_base))
+    if first is None:
+        raise NotMedia(f"{DAMAGED} {ACCEPTED}")
+    return first, end - starts[0] if starts else 0.0
+
+
+def _decoded(stream: VideoStream, packet: av.Packet) -> VideoFrame | None:
+    try:
+        frames = stream.decode(packet)
+    except FFmpegError:
+        # A stream may begin in the middle of a group of pictures.
+        return None
+    return frames[0] if frames else None
+
+
+def _seconds(container: InputContainer, stream: VideoStream, measured: float) -> float:
+    """The length that the file states, if its pictures bear it out.
+
+    Raises:
+        NotMedia: less than half of it is there.
+        MediaLimit: too short or too long.
+    """
+    whole = container.duration / _MICROSECONDS if container.duration else measured
+    stated = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else whole
+    if measured < stated / 2:
+        raise NotMedia(f"{DAMAGED} It should last {stated:.1f} seconds, but only {measured:.1f} are there.")
+    if not SHORTEST <= whole <= LONGEST:
+        raise MediaLimit(f"This video lasts {whole:.1f} seconds. Accepted are {SHORTEST:g} to {LONGEST:g}.")
+    return round(whole, 3)
