@@ -1,0 +1,1 @@
+"""Providers of videos behind one contract. Knows nothing of Discord, credits or SQL."""

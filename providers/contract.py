@@ -32,7 +32,7 @@ class Provider(ABC):
     is_local: ClassVar[bool] = False
     #: how many requests a minute the vendor allows, submits and polls together; None: no limit
     requests_per_minute: int | None = None
-    #: ``host:port`` pairs of the configured base URL, on which a result may live although it is private
+    #: the host names, without ports, on which a result may live although the address is private
     trusted_hosts: frozenset[str] = frozenset()
 
     @abstractmethod

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from sqlite3 import connect
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import URL, make_url
 
+from bot.database.backup import copy_of
 from bot.database.engine import sync_engine
 
 #: The newest migration. Kept here so that a start without work to do needn't load Alembic.
@@ -69,6 +69,5 @@ def _back_up(url: URL, version: str, now: datetime) -> Path | None:
         return None
     source = Path(url.database)
     target = source.with_name(f"{source.stem}-{version}-{now:%Y%m%dT%H%M%S}.backup.db")
-    with connect(source) as original, connect(target) as copy:
-        original.backup(copy)
+    copy_of(source, target)
     return target

@@ -39,6 +39,12 @@ _COLOURS: Final[Mapping[State, int]] = {
     State.LOST: 0xDA373C,
 }
 
+_PLAIN_STATUS: Final[Mapping[State, str]] = {
+    State.QUEUED: "Starts in a moment",
+    State.SUBMITTING: "On its way to the provider",
+    State.DELIVERING: "The video is made and on its way here",
+}
+
 _SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.REFUSED: "The provider won't make this. Change the prompt or the picture and try again.",
     Reason.PROVIDER_PAUSED: "The provider can't be used at the moment; its operator knows. Try another model.",
@@ -114,25 +120,18 @@ def message_link(guild_id: int, channel_id: int, message_id: int) -> str:
 
 
 def _status(job: Job, sight: Sight) -> str:
-    match job.state:
-        case State.QUEUED if sight.place is not None:
-            return f"Place {sight.place} in the queue"
-        case State.QUEUED:
-            return "Starts in a moment"
-        case State.SUBMITTING:
-            return "On its way to the provider"
-        case State.RUNNING:
-            lines = [
-                "The provider is at work" if sight.progress is None else progress_bar(sight.progress),
-                "" if sight.expected_at is None else f"Expected {relative_time(sight.expected_at)}",
-            ]
-            return "\n".join(line for line in lines if line)
-        case State.DELIVERING:
-            return "The video is made and on its way here"
-        case State.SUCCEEDED if job.result_message_id is not None:
-            return f"[Watch it]({message_link(job.guild_id, job.channel_id, job.result_message_id)})"
-        case _:
-            return _ending(job)
+    if job.state is State.RUNNING:
+        return _running(sight)
+    if job.state is State.QUEUED and sight.place is not None:
+        return f"Place {sight.place} in the queue"
+    if job.state is State.SUCCEEDED and job.result_message_id is not None:
+        return f"[Watch it]({message_link(job.guild_id, job.channel_id, job.result_message_id)})"
+    return _PLAIN_STATUS.get(job.state) or _ending(job)
+
+
+def _running(sight: Sight) -> str:
+    work = "The provider is at work" if sight.progress is None else progress_bar(sight.progress)
+    return work if sight.expected_at is None else f"{work}\nExpected {relative_time(sight.expected_at)}"
 
 
 def _ending(job: Job) -> str:

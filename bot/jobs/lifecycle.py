@@ -115,7 +115,7 @@ def after_submit(outcome: Submission | ProviderError, *, can_list: bool, now: da
             changes = Changes(task_id=outcome.task_id)
             return Step(state=State.RUNNING, changes=_with_cost(changes, outcome.cost), detail=outcome.task_id)
         case Unavailable():
-            wait = RETRY_SUBMIT if outcome.retry_after is None else timedelta(seconds=outcome.retry_after)
+            wait = RETRY_SUBMIT if outcome.retry_after is None else timedelta(seconds=max(1.0, outcome.retry_after))
             changes = Changes(not_before=now + wait, submitted_at=None, deadline=None)
             return Step(state=State.QUEUED, changes=changes, detail=str(outcome))
         case Refused():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from bot.jobs.job import Job
 from bot.jobs.lifecycle import Posted, PostTrouble
@@ -31,10 +31,14 @@ class Sight:
     place: int | None = None
 
 
+#: A sight of a job of which memory knows nothing.
+NOTHING_MORE: Final = Sight()
+
+
 class Presenter(Protocol):
     """Shows jobs to people."""
 
-    def show(self, job: Job, sight: Sight = Sight()) -> None:
+    def show(self, job: Job, sight: Sight = NOTHING_MORE) -> None:
         """Bring the job's card up to date as soon as the channel's budget allows. Returns at once."""
         ...
 

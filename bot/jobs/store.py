@@ -160,6 +160,12 @@ def open_of(connection: Connection, guild_id: int, user_id: int | None = None) -
     return _jobs(connection, query.order_by(jobs.c.created_at, jobs.c.id))
 
 
+def latest_of(connection: Connection, guild_id: int, user_id: int, *, most: int) -> Sequence[Job]:
+    """A member's jobs in a guild, the newest first."""
+    query = select(jobs).where(jobs.c.guild_id == guild_id, jobs.c.user_id == user_id)
+    return _jobs(connection, query.order_by(jobs.c.created_at.desc()).limit(most))
+
+
 def last_model(connection: Connection, guild_id: int, user_id: int) -> str | None:
     """The model that a member used last in a guild."""
     member = (jobs.c.guild_id == guild_id, jobs.c.user_id == user_id)

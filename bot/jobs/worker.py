@@ -24,7 +24,7 @@ from bot.jobs.inputs import generation_request, needs_links
 from bot.jobs.job import Job, Reason, State
 from bot.jobs.lifecycle import Step
 from bot.jobs.pauses import Pauses
-from bot.jobs.presenting import CardGone, NotNow, Presenter, Sight
+from bot.jobs.presenting import NOTHING_MORE, CardGone, NotNow, Presenter, Sight
 from bot.jobs.schedule import Situation, seconds_to_next_look
 from bot.jobs.turns import next_to_start, place_of, ready_at
 from providers.contract import Provider
@@ -107,7 +107,7 @@ class Worker:
     def sight_of(self, job_id: str) -> Sight:
         """What memory knows of a running job."""
         watch = self._watches.get(job_id)
-        return Sight() if watch is None else watch.sight
+        return NOTHING_MORE if watch is None else watch.sight
 
     def resume(self, job: Job) -> None:
         """Take up a job that was started before: by a restart, everything is due at once."""

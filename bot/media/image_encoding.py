@@ -66,11 +66,13 @@ def encode(pixels: Image.Image, own_type: str, limits: ImageLimits) -> Encoded:
     Raises:
         MediaLimit: even the smallest accepted size has too many bytes.
     """
+    unwanted = has_alpha(pixels) and not limits.alpha
+    pixels = on_white(pixels) if unwanted else pixels
     for content_type, quality, candidate in _candidates(pixels, own_type, limits):
         flattened = candidate.mode == "RGBA" and content_type in _OPAQUE
         content = _written(on_white(candidate) if flattened else candidate, content_type, quality)
         if len(content) <= limits.max_bytes:
-            return Encoded(content, content_type, candidate.size, flattened)
+            return Encoded(content, content_type, candidate.size, unwanted or flattened)
     raise MediaLimit(f"This picture can't be made to fit into the {limits.max_bytes / 2**20:.1f} MiB of this model.")
 
 

@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from bot.media import image_encoding
 from bot.media.errors import MediaLimit, NotMedia
-from bot.media.image_encoding import has_alpha, on_white, scaled
+from bot.media.image_encoding import has_alpha, scaled
 from bot.media.plain_files import open_plain, size_of
 from bot.media.shapes import LARGEST_MEGAPIXELS, check_size, fitted_size
 from providers.types import ImageLimits
@@ -60,20 +60,23 @@ def fit(arguments: dict[str, Any]) -> dict[str, Any]:
     """
     limits = _limits(arguments["limits"])
     with open_plain(arguments["source"]) as file:
-        picture, turn = _open(file)
-        content_type = _CONTENT_TYPES[str(picture.format)]
-        original = _seen_size(picture, turn)
-        check_size(*original)
-        pixels = _decoded(picture, fitted_size(*original, limits), turn)
-    flattened = has_alpha(pixels) and not limits.alpha
-    encoded = image_encoding.encode(on_white(pixels) if flattened else pixels, content_type, limits)
+        content = _read(file)
+    picture = _open(content)
+    content_type = _CONTENT_TYPES[str(picture.format)]
+    stored_size = picture.size
+    check_size(*stored_size)
+    pixels = _decoded(picture, fitted_size(*stored_size, limits))
+    # Only now: of a PNG, Pillow reads the pixels to find its EXIF, and an error there would be lost.
+    turn = _orientation(picture)
+    upright = pixels.transpose(_TURNS[turn]) if turn in _TURNS else pixels
+    encoded = image_encoding.encode(upright, content_type, limits)
     Path(arguments["target"]).write_bytes(encoded.content)
-    changed = flattened or encoded.was_flattened or encoded.content_type != content_type or encoded.size != original
+    original = stored_size[::-1] if turn >= _FIRST_SIDEWAYS else stored_size
     return {
         "content_type": encoded.content_type,
         "size": encoded.size,
         "original_size": original,
-        "was_changed": changed,
+        "was_changed": encoded.was_flattened or encoded.content_type != content_type or encoded.size != original,
     }
 
 
@@ -87,18 +90,21 @@ def _limits(stated: dict[str, Any]) -> ImageLimits:
     )
 
 
-def _open(file: BinaryIO) -> tuple[Image.Image, int]:
-    """Read the header only. Returns the picture and its EXIF orientation."""
+def _read(file: BinaryIO) -> bytes:
+    """The whole file: a decoder that is told to read a gigabyte then finds no more than there is."""
     size = size_of(file)
     if size > LARGEST_INPUT:
         raise MediaLimit(f"This picture has {size / 2**20:.1f} MiB. At most {LARGEST_INPUT // 2**20} MiB are accepted.")
-    start = file.read(1024)
-    file.seek(0)
+    return file.read(LARGEST_INPUT)
+
+
+def _open(content: bytes) -> Image.Image:
+    """Read the header only."""
     try:
-        picture = Image.open(file, formats=_FORMATS)
+        picture = Image.open(io.BytesIO(content), formats=_FORMATS)
         moves = picture.format != "MPO" and getattr(picture, "is_animated", False)
     except UnidentifiedImageError as error:
-        raise NotMedia(_what_it_is(start)) from error
+        raise NotMedia(_what_it_is(content[:1024])) from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise MediaLimit(f"This picture is too large. At most {LARGEST_MEGAPIXELS} megapixels are accepted.") from error
     except MemoryError:
@@ -107,7 +113,7 @@ def _open(file: BinaryIO) -> tuple[Image.Image, int]:
         raise NotMedia(DAMAGED) from error
     if moves:
         raise NotMedia(f"This picture is animated. {ACCEPTED}")
-    return picture, _orientation(picture)
+    return picture
 
 
 def _what_it_is(start: bytes) -> str:
@@ -127,28 +133,19 @@ def _what_it_is(start: bytes) -> str:
 def _orientation(picture: Image.Image) -> int:
     """EXIF's orientation; 1 (upright) where there is none, or none that can be read."""
     try:
-        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        turn = int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - cameras write broken EXIF, and the picture is fine all the same
         return 1
+    return turn if turn in _TURNS else 1
 
 
-def _seen_size(picture: Image.Image, turn: int) -> tuple[int, int]:
-    width, height = picture.size
-    return (height, width) if _is_sideways(turn) else (width, height)
-
-
-def _is_sideways(turn: int) -> bool:
-    return turn >= _FIRST_SIDEWAYS and turn in _TURNS
-
-
-def _decoded(picture: Image.Image, size: tuple[int, int], turn: int) -> Image.Image:
-    """The pixels, RGB or RGBA in sRGB, upright and scaled to ``size``."""
-    stored_size = (size[1], size[0]) if _is_sideways(turn) else size
+def _decoded(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The pixels as they are stored, RGB or RGBA in sRGB, scaled to ``size``."""
     if picture.format == "JPEG":
         # The decoder itself can halve a large photo, several times faster than scaling it later.
-        picture.draft(None, (2 * stored_size[0], 2 * stored_size[1]))
+        picture.draft(None, (2 * size[0], 2 * size[1]))
     try:
         picture.load()
     except MemoryError:
@@ -157,10 +154,9 @@ def _decoded(picture: Image.Image, size: tuple[int, int], turn: int) -> Image.Im
         raise NotMedia(DAMAGED) from error
     profile = picture.info.get("icc_profile")
     pixels = _in_plain_mode(picture)
-    if pixels.size != stored_size:
-        pixels = scaled(pixels, stored_size)
-    pixels = _in_srgb(pixels, profile)
-    return pixels.transpose(_TURNS[turn]) if turn in _TURNS else pixels
+    if pixels.size != size:
+        pixels = scaled(pixels, size)
+    return _in_srgb(pixels, profile)
 
 
 def _in_plain_mode(picture: Image.Image) -> Image.Image:

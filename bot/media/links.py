@@ -15,8 +15,6 @@ from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import httpx
 
@@ -65,24 +63,24 @@ class Links:
         return size
 
     async def _save(self, url: str, part: Path, max_bytes: int, *, allow_file: bool) -> int:
-        if urlsplit(url).scheme == "file":
+        place = _parsed(url)
+        if place.scheme == "file":
             if not allow_file:
                 raise LinkRefused("a link of this provider may not name a file")
-            return await asyncio.to_thread(_copy, url, part, max_bytes)
+            return await asyncio.to_thread(_copy, place.path, part, max_bytes)
         started = time.monotonic()
         try:
-            async with self._response(url) as response:
+            async with self._response(place) as response:
                 size = await _stream(response, part, max_bytes)
         except httpx.HTTPError as error:
             # The error's own text may hold the link, and with it a signature.
             raise LinkFailed(f"the download broke off: {type(error).__name__}") from error
-        log.info("Fetched %.1f MiB in %.1f s from %s", size / 2**20, time.monotonic() - started, urlsplit(url).hostname)
+        log.info("Fetched %.1f MiB in %.1f s from %s", size / 2**20, time.monotonic() - started, place.host)
         return size
 
     @asynccontextmanager
-    async def _response(self, url: str) -> AsyncGenerator[httpx.Response]:
+    async def _response(self, place: httpx.URL) -> AsyncGenerator[httpx.Response]:
         """The answer at the end of the redirects, its body not yet read."""
-        place = _parsed(url)
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._ask(place)
             try:
@@ -152,7 +150,7 @@ def _parsed(url: str) -> httpx.URL:
 def _next(place: httpx.URL, response: httpx.Response) -> httpx.URL:
     try:
         return place.join(response.headers["Location"])
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, ValueError) as error:
         raise LinkRefused("the redirect can't be read") from error
 
 
@@ -187,10 +185,9 @@ def _check_length(size: int, max_bytes: int) -> None:
         raise LinkFailed(f"the file behind the link is larger than {max_bytes / 2**20:g} MiB")
 
 
-def _copy(url: str, part: Path, max_bytes: int) -> int:
+def _copy(path: str, part: Path, max_bytes: int) -> int:
     size = 0
-    source = Path(url2pathname(urlsplit(url).path))
-    with source.open("rb") as file, part.open("wb") as out:
+    with Path(path).open("rb") as file, part.open("wb") as out:
         for chunk in _chunks(file):
             size += len(chunk)
             _check_length(size, max_bytes)

@@ -11,7 +11,7 @@ import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.error import InvalidDataError
+from av.error import FFmpegError, InvalidDataError
 from av.filter import Graph
 from av.frame import Frame
 from av.packet import Packet
@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from bot.media.bitrates import Plan
+from bot.media.errors import MediaFailed
 
 #: samples per second, which every player knows
 _AUDIO_RATE = 48_000
@@ -31,17 +32,36 @@ _UPRIGHT = {90: ("cclock",), 180: ("clock", "clock"), 270: ("clock",)}
 
 
 def encode(container: InputContainer, video: VideoStream, target: str, plan: Plan, limit_bytes: int) -> bool:
-    """Encode by the plan. False, with no file left, as soon as the limit is passed."""
-    audio = next(iter(container.streams.audio), None) if plan.audio_rate else None
-    with av.open(target, "w", format="mp4", options={"movflags": "+faststart"}) as out:
-        encoders: dict[int, _Encoder] = {video.index: _VideoEncoder(out, video, plan)}
-        if audio is not None:
-            encoders[audio.index] = _AudioEncoder(out, plan.audio_rate)
-        written = _pump(container, [stream for stream in (video, audio) if stream], encoders, out, limit_bytes)
+    """Encode by the plan. False, with no file left, as soon as the limit is passed.
+
+    Raises:
+        MediaFailed: the encoder gave up.
+    """
+    try:
+        written = _encode(container, video, target, plan, limit_bytes)
+    except MemoryError:
+        raise
+    except (FFmpegError, ValueError, OSError, ArithmeticError) as error:
+        raise MediaFailed(f"the encoder gave up: {type(error).__name__}: {error}") from error
     if written and Path(target).stat().st_size <= limit_bytes:
         return True
     Path(target).unlink()
     return False
+
+
+def _encode(container: InputContainer, video: VideoStream, target: str, plan: Plan, limit_bytes: int) -> bool:
+    sounds = (stream for stream in container.streams.audio if can_decode(stream))
+    audio = next(sounds, None) if plan.audio_rate else None
+    with av.open(target, "w", format="mp4", options={"movflags": "+faststart"}) as out:
+        encoders: dict[int, _Encoder] = {video.index: _VideoEncoder(out, video, plan)}
+        if audio is not None:
+            encoders[audio.index] = _AudioEncoder(out, plan.audio_rate)
+        return _pump(container, [stream for stream in (video, audio) if stream], encoders, out, limit_bytes)
+
+
+def can_decode(stream: VideoStream | AudioStream) -> bool:
+    """Whether FFmpeg knows the codec; PyAV has no context for a stream of another."""
+    return cast(object, stream.codec_context) is not None
 
 
 def _pump(
@@ -70,7 +90,8 @@ def _frames(
     start = Fraction(container.start_time or 0, _MICROSECONDS)
     by_index = {stream.index: stream for stream in streams}
     for packet in container.demux(*streams):
-        stream = by_index[packet.stream_index]
+        # At the end come empty packets, of which only `stream` tells whose they are.
+        stream = by_index[packet.stream.index]
         for frame in _decoded(stream, packet):
             if frame.pts is not None and frame.time_base:
                 frame.pts -= round(start / frame.time_base)

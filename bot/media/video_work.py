@@ -122,21 +122,24 @@ def _demuxer(file: BinaryIO) -> str:
 def video_stream(container: InputContainer) -> VideoStream:
     """The first stream of moving pictures; a cover picture isn't one."""
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
+        if stream.disposition & Disposition.attached_pic:
+            continue
+        if not video_encoding.can_decode(stream):
+            raise NotMedia("This video is packed in a way that can't be read. Please use H.264, VP8, VP9 or AV1.")
+        return stream
     raise NotMedia(f"This file has no moving pictures. {ACCEPTED}")
 
 
 def _facts(container: InputContainer, size: int) -> Facts:
     stream = video_stream(container)
     _check_sides(stream.width, stream.height)
-    first, measured = _read(container, stream)
+    first, start, end = _read(container, stream)
     _check_sides(first.width, first.height)
     sideways = first.rotation % 180 != 0
     return Facts(
         width=first.height if sideways else first.width,
         height=first.width if sideways else first.height,
-        seconds=_seconds(container, stream, measured),
+        seconds=_seconds(container, stream, start, end),
         codec=stream.codec_context.name,
         has_audio=bool(container.streams.audio),
         bytes=size,
@@ -149,8 +152,8 @@ def _check_sides(width: int, height: int) -> None:
         raise MediaLimit(f"This video has {width} x {height} pixels. At most {LARGEST_SIDE} a side are accepted.")
 
 
-def _read(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, float]:
-    """Decode the first picture, read on to the end. Returns the picture, and the length in seconds."""
+def _read(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, float, float]:
+    """Decode the first picture, read on to the end. Returns the picture, and when pictures begin and end."""
     first: VideoFrame | None = None
     starts: list[float] = []
     end = 0.0
@@ -163,7 +166,7 @@ def _read(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, f
             end = max(end, start + float((packet.duration or 0) * packet.time_base))
     if first is None:
         raise NotMedia(f"{DAMAGED} {ACCEPTED}")
-    return first, end - starts[0] if starts else 0.0
+    return first, starts[0] if starts else end, end
 
 
 def _decoded(stream: VideoStream, packet: av.Packet) -> VideoFrame | None:
@@ -175,17 +178,25 @@ def _decoded(stream: VideoStream, packet: av.Packet) -> VideoFrame | None:
     return frames[0] if frames else None
 
 
-def _seconds(container: InputContainer, stream: VideoStream, measured: float) -> float:
-    """The length that the file states, if its pictures bear it out.
+def _seconds(container: InputContainer, stream: VideoStream, start: float, end: float) -> float:
+    """The length of the pictures, if there are as many as the file states.
 
     Raises:
         NotMedia: less than half of it is there.
         MediaLimit: too short or too long.
     """
-    whole = container.duration / _MICROSECONDS if container.duration else measured
-    stated = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else whole
-    if measured < stated / 2:
-        raise NotMedia(f"{DAMAGED} It should last {stated:.1f} seconds, but only {measured:.1f} are there.")
-    if not SHORTEST <= whole <= LONGEST:
-        raise MediaLimit(f"This video lasts {whole:.1f} seconds. Accepted are {SHORTEST:g} to {LONGEST:g}.")
-    return round(whole, 3)
+    stated = _stated(container, stream)
+    if end < stated / 2:
+        raise NotMedia(f"{DAMAGED} It should last {stated:.1f} seconds, but only {end:.1f} are there.")
+    # WebM states where its last picture ends, whenever the first one begins.
+    length = end - start or stated
+    if not SHORTEST <= length <= LONGEST:
+        raise MediaLimit(f"This video lasts {length:.1f} seconds. Accepted are {SHORTEST:g} to {LONGEST:g}.")
+    return round(length, 3)
+
+
+def _stated(container: InputContainer, stream: VideoStream) -> float:
+    """What the file says of its length; 0.0 if it says nothing, as recordings of browsers do."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / _MICROSECONDS

@@ -1,0 +1,167 @@
+"""The command line: ``wanbot run | playground | demo | check | migrate | backup``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from bot import logs
+from bot.clock import system_clock
+from bot.database.backup import BackupFailed, backup
+from bot.database.migrate import HEAD, NewerDatabase, migrate
+from bot.settings import Settings, SettingsError
+
+_T = TypeVar("_T")
+
+OK: Final = 0
+FAILED: Final = 1
+BAD_CONFIGURATION: Final = 2
+
+_Command = Callable[[Settings, argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> int:
+    """Run one command; gives the exit code: 0, 1 (it failed) or 2 (the settings are wrong)."""
+    chosen = _parser().parse_args(arguments)
+    command: _Command = chosen.command
+    try:
+        settings = Settings.load(os.environ if environment is None else environment, Path(".env"))
+        logs.configure(settings)
+        return command(settings, chosen)
+    except SettingsError as error:
+        _say("\n".join(error.lines))
+        return BAD_CONFIGURATION
+    except (BackupFailed, NewerDatabase, OSError) as error:
+        _say(str(error))
+        return FAILED
+
+
+def _run(settings: Settings, chosen: argparse.Namespace) -> int:
+    del chosen
+    import discord  # noqa: PLC0415 - only here, so that `wanbot check` is quick
+
+    from bot.app import run  # noqa: PLC0415
+
+    if settings.discord_token is None:
+        raise SettingsError(["DISCORD_TOKEN: is missing; the README says how to get one"])
+    try:
+        asyncio.run(run(settings))
+    except discord.LoginFailure as error:
+        raise SettingsError(
+            ["DISCORD_TOKEN: Discord doesn't accept it; copy it anew from the developer portal"]
+        ) from error
+    return OK
+
+
+def _playground(settings: Settings, chosen: argparse.Namespace) -> int:
+    _need_simulation()
+    from bot.playground import playground  # noqa: PLC0415
+
+    async def serve(local: Settings) -> None:
+        stopped = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        await playground(local, port=chosen.port, stopped=stopped)
+
+    _in_a_world_of_its_own(settings, lambda local: asyncio.run(serve(local)))
+    return OK
+
+
+def _demo(settings: Settings, chosen: argparse.Namespace) -> int:
+    _need_simulation()
+    from bot.demo import demo  # noqa: PLC0415
+
+    def make(local: Settings) -> bool:
+        return asyncio.run(demo(local, options=_command_options(chosen), out=chosen.out))
+
+    return OK if _in_a_world_of_its_own(settings, make) else FAILED
+
+
+def _command_options(chosen: argparse.Namespace) -> dict[str, object]:
+    """What was given on the command line, as options of ``/wan video``."""
+    names = ("prompt", "model", "resolution", "aspect_ratio", "duration", "seed", "negative_prompt", "settings")
+    options: dict[str, object] = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
+    for name in ("image", "last_image", "video"):
+        path: Path | None = getattr(chosen, name)
+        if path is not None:
+            options[name] = (path.name, path.read_bytes())
+    return options
+
+
+def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
+    del chosen
+    backup = migrate(settings.database_url, now=system_clock())
+    kept = "" if backup is None else f" What it was before is in {backup}."
+    print(f"The database is at version {HEAD}.{kept}")  # noqa: T201
+    return OK
+
+
+def _check(settings: Settings, chosen: argparse.Namespace) -> int:
+    from bot.check import check  # noqa: PLC0415
+
+    return OK if asyncio.run(check(settings, live=chosen.live)) else FAILED
+
+
+def _backup(settings: Settings, chosen: argparse.Namespace) -> int:
+    print(f"A verified copy is in {backup(settings.database_url, chosen.to, now=system_clock())}.")  # noqa: T201
+    return OK
+
+
+def _in_a_world_of_its_own(settings: Settings, work: Callable[[Settings], _T]) -> _T:
+    """Leave the operator's data alone: the simulated world has a folder that ends with it."""
+    with tempfile.TemporaryDirectory(prefix="wanbot-") as folder:
+        return work(settings.model_copy(update={"data_dir": Path(folder), "given_database_url": None}))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - read by the one who started the command
+
+
+def _need_simulation() -> None:
+    if importlib.util.find_spec("simcord") is None:
+        raise SettingsError(["this needs the playground extra: pip install 'wanbot[playground]'"])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="wanbot", description="A Discord bot with which a community makes videos.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command: _Command, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        added.set_defaults(command=command)
+        return added
+
+    add("run", _run, "serve Discord")
+    playground = add("playground", _playground, "the whole bot in a local browser, no token needed")
+    playground.add_argument("--port", type=int, default=8765, help="of the page (default: %(default)s)")
+    _add_options(add("demo", _demo, "make one video in the terminal, no token needed"))
+    check = add("check", _check, "say what is configured and whether the books are right")
+    check.add_argument("--live", action="store_true", help="also ask each provider whether its key works")
+    add("migrate", _migrate, "bring the database up to date")
+    backup = add("backup", _backup, "copy the database while it is in use, and verify the copy")
+    backup.add_argument("--to", type=Path, help="the file to write (default: beside the database)")
+    return parser
+
+
+def _add_options(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument("--prompt", default="A lighthouse in a storm at dusk", help="what the video should show")
+    demo.add_argument("--image", type=Path, help="the first frame")
+    demo.add_argument("--last-image", type=Path, help="the last frame")
+    demo.add_argument("--video", type=Path, help="a clip to continue")
+    demo.add_argument("--out", type=Path, default=Path("video.mp4"), help="the file to write (default: %(default)s)")
+    demo.add_argument("--duration", type=int, help="in seconds")
+    demo.add_argument("--seed", type=int)
+    for name in ("--model", "--resolution", "--aspect-ratio", "--negative-prompt", "--settings"):
+        demo.add_argument(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""The composition root: opens everything, hands it on, closes it in order. Only here are classes chosen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+import signal
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+import structlog
+
+from bot.client import WanBot, use_api
+from bot.clock import Clock, system_clock
+from bot.communities.memory import Communities
+from bot.credits import ledger
+from bot.credits.allowance import AllowanceRule
+from bot.credits.pricing import Pricing
+from bot.database.engine import Database, open_database
+from bot.database.migrate import migrate
+from bot.delivery.presenter import DiscordPresenter
+from bot.jobs import recovery
+from bot.jobs.cancelling import Cancelling
+from bot.jobs.delivering import Delivery
+from bot.jobs.pauses import Pauses
+from bot.jobs.requests import Requests
+from bot.jobs.worker import Worker
+from bot.media.images import Images
+from bot.media.videos import Videos
+from bot.media.workers import MediaWorkers
+from bot.services import Services
+from bot.settings import Settings
+from providers.contract import Provider
+from providers.demo import DemoProvider
+from providers.pixeldojo import PixelDojo
+from providers.registry import Registry
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: seconds that steps under way get at a stop, and then the cards; together well below ten
+_STEPS_PATIENCE: Final = 5.0
+_CARDS_PATIENCE: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The bot and everything that it works with, open."""
+
+    bot: WanBot
+    services: Services
+
+    async def resume(self) -> None:
+        """Take up every open job, as if nothing had happened."""
+        services = self.services
+        await recovery.resume(
+            database=services.database, worker=services.worker, presenter=services.presenter, now=services.clock()
+        )
+
+    async def stop(self) -> None:
+        """Begin nothing more, and finish what can be finished soon."""
+        await self.services.worker.stop(patience=_STEPS_PATIENCE)
+        await self.services.presenter.stop(patience=_CARDS_PATIENCE)
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    chance: random.Random | None = None,
+    wrap_database: Callable[[Database], Database] = lambda database: database,
+    http: httpx.AsyncClient | None = None,
+) -> AsyncGenerator[App]:
+    """Open everything but the connection to Discord. Migrates the database first."""
+    prices = settings.prices()
+    folders = _Folders.below(settings.data_dir)
+    await asyncio.to_thread(migrate, settings.database_url, now=clock())
+    dice = chance or random.Random(secrets.randbits(64))  # noqa: S311 - it spreads requests, it guards nothing
+    async with contextlib.AsyncExitStack() as stack:
+        database = wrap_database(open_database(settings.database_url))
+        stack.push_async_callback(database.close)
+        registry = Registry.of(make_providers(settings, clock=clock))
+        stack.push_async_callback(registry.close)
+        media = MediaWorkers()
+        stack.push_async_callback(media.close)
+        client = http or await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        videos = Videos(workers=media, client=client, trusted_hosts=_trusted_hosts(settings, registry))
+        bot = WanBot(shard_count=settings.shard_count, shard_ids=settings.shard_ids)
+        presenter = DiscordPresenter(
+            client=bot,
+            database=database,
+            registry=registry,
+            clock=clock,
+            folder=folders.inputs,
+            upload_limit_mib=settings.upload_limit_mib,
+        )
+        default = AllowanceRule(amount=settings.default_allowance, length=settings.default_period)
+        communities = Communities(database=database, default=default)
+        pauses = Pauses(clock=clock)
+        worker = Worker(
+            database=database,
+            registry=registry,
+            communities=communities,
+            presenter=presenter,
+            delivery=Delivery(
+                database=database, presenter=presenter, videos=videos, folder=folders.videos, clock=clock
+            ),
+            pauses=pauses,
+            clock=clock,
+            chance=dice.random,
+            media_path=folders.inputs.joinpath,
+        )
+        pricing = Pricing(
+            credits_per_usd=settings.credits_per_usd,
+            usd_per_vendor_credit={PixelDojo.name: settings.pixeldojo_usd_per_credit},
+            own_prices=prices,
+        )
+        requests = Requests(
+            database=database,
+            communities=communities,
+            registry=registry,
+            pricing=pricing,
+            pauses=pauses,
+            clock=clock,
+            chance=partial(dice.getrandbits, 20),
+        )
+        services = Services(
+            database=database,
+            communities=communities,
+            registry=registry,
+            pauses=pauses,
+            requests=requests,
+            cancelling=Cancelling(
+                database=database, registry=registry, worker=worker, presenter=presenter, clock=clock
+            ),
+            presenter=presenter,
+            worker=worker,
+            images=Images(workers=media),
+            videos=videos,
+            inputs_folder=folders.inputs,
+            videos_folder=folders.videos,
+            clock=clock,
+        )
+        bot.equip(services)
+        yield App(bot, services)
+
+
+async def run(settings: Settings) -> None:
+    """Serve Discord until SIGTERM or SIGINT. Raises ``discord.LoginFailure`` for a token that isn't one."""
+    if settings.discord_token is None:
+        raise ValueError("no token")
+    use_api(settings.discord_api_url)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with open_app(settings) as app, app.bot:
+        await _check_books(app.services.database)
+        await app.bot.login(settings.discord_token.get_secret_value())
+        await app.resume()
+        await _serve(app, stopped)
+    log.info("stopped")
+
+
+async def _serve(app: App, stopped: asyncio.Event) -> None:
+    """Keep the connection, the worker and the cards going until told to stop, or until one of them ends."""
+    tasks: list[asyncio.Task[object]] = [
+        asyncio.create_task(app.bot.connect(), name="gateway"),
+        asyncio.create_task(app.services.worker.run(), name="worker"),
+        asyncio.create_task(app.services.presenter.run(), name="cards"),
+        asyncio.create_task(stopped.wait(), name="signal"),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        log.info("stopping", why=", ".join(task.get_name() for task in done))
+        await app.stop()
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    """Where files are kept."""
+
+    inputs: Path
+    videos: Path
+
+    @classmethod
+    def below(cls, folder: Path) -> _Folders:
+        """The folders of a data folder, made when they aren't there."""
+        folders = cls(folder / "inputs", folder / "videos")
+        for each in (folders.inputs, folders.videos):
+            each.mkdir(parents=True, exist_ok=True)
+        return folders
+
+
+def make_providers(settings: Settings, *, clock: Clock) -> list[Provider]:
+    """Every provider that has its key, ``demo`` last."""
+    providers: list[Provider] = []
+    if settings.pixeldojo_api_key is not None:
+        providers.append(
+            PixelDojo.connect(
+                api_key=settings.pixeldojo_api_key.get_secret_value(),
+                base_url=settings.pixeldojo_base_url,
+                requests_per_minute=settings.pixeldojo_requests_per_minute,
+            )
+        )
+    if settings.demo_provider:
+        providers.append(DemoProvider(folder=settings.data_dir / "demo", seconds=settings.demo_seconds, now=clock))
+    return providers
+
+
+def _trusted_hosts(settings: Settings, registry: Registry) -> frozenset[str]:
+    """The hosts whose addresses may be private: those that the operator has named."""
+    named = {host for provider in registry.providers.values() for host in provider.trusted_hosts}
+    return frozenset(named | {urlsplit(settings.discord_api_url).hostname or ""})
+
+
+async def _check_books(database: Database) -> None:
+    """Compare the accounts with something held with their entries; the operator hears of a difference."""
+    for mismatch in await database.read(partial(ledger.mismatches, only_held=True)):
+        log.error("an account differs from its entries: run `wanbot check`", account=mismatch.account_id)

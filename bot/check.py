@@ -1,0 +1,62 @@
+"""``wanbot check``: what is configured, what is missing, and whether the books are right."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from bot.app import make_providers
+from bot.clock import system_clock
+from bot.credits import ledger
+from bot.database.engine import open_database
+from bot.database.migrate import migrate
+from bot.settings import Settings
+from providers.contract import Provider
+from providers.errors import ProviderError
+from providers.registry import Registry
+
+
+async def check(settings: Settings, *, live: bool) -> bool:
+    """Print a table; tells whether everything that was checked is right."""
+    settings.prices()
+    registry = Registry.of(make_providers(settings, clock=system_clock))
+    try:
+        rows = [
+            ("Discord token", "set" if settings.discord_token else "missing: `wanbot run` needs DISCORD_TOKEN", True)
+        ]
+        for provider in registry.providers.values():
+            models = [spec.id for spec in registry.models.values() if spec.provider == provider.name]
+            rows.append(await _provider_row(provider, models, live=live))
+        rows.append(await _books_row(settings))
+    finally:
+        await registry.close()
+    width = max(len(name) for name, _, _ in rows)
+    for name, verdict, _ in rows:
+        print(f"{name:{width}}  {verdict}")  # noqa: T201 - it is what the command is for
+    return all(is_right for _, _, is_right in rows)
+
+
+async def _provider_row(provider: Provider, models: list[str], *, live: bool) -> tuple[str, str, bool]:
+    text = f"{len(models)} model{'' if len(models) == 1 else 's'}: {', '.join(models)}"
+    if not live:
+        return provider.title, text, True
+    try:
+        await provider.check()
+        balance = await provider.balance()
+    except ProviderError as error:
+        return provider.title, f"{error}; {text}", False
+    left = "" if balance is None else f", {balance} left"
+    return provider.title, f"reachable, key accepted{left}; {text}", True
+
+
+async def _books_row(settings: Settings) -> tuple[str, str, bool]:
+    await asyncio.to_thread(migrate, settings.database_url, now=system_clock())
+    database = open_database(settings.database_url)
+    try:
+        wrong = await database.read(partial(ledger.mismatches))
+    finally:
+        await database.close()
+    if wrong:
+        accounts = ", ".join(str(mismatch.account_id) for mismatch in wrong[:20])
+        return "Books", f"{len(wrong)} accounts differ from the sum of their entries: {accounts}", False
+    return "Books", "every account equals the sum of its entries", True

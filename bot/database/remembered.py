@@ -1,0 +1,18 @@
+"""Small facts that a process wants to find again after a restart."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from bot.database.tables import remembered
+from bot.database.upsert import insert_or_replace
+
+
+def recall(connection: Connection, name: str) -> str | None:
+    """What was remembered under a name."""
+    return connection.execute(select(remembered.c.value).where(remembered.c.name == name)).scalar()
+
+
+def remember(connection: Connection, name: str, value: str) -> None:
+    """Remember a value in place of an earlier one."""
+    insert_or_replace(connection, remembered, name=name, value=value)

@@ -1,0 +1,106 @@
+"""Cards and results as Discord's own objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import discord
+
+from bot.delivery.cards import Card
+from bot.delivery.words import relative_time, shortened
+from bot.jobs.job import Job, StoredMedia
+
+#: What a button does, and for which job: ``wan:cancel:0123456789ab``.
+CUSTOM_ID: Final = "wan:{action}:{job_id}"
+
+NO_MENTIONS: Final = discord.AllowedMentions.none()
+_ALT_TEXT: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button of ours. The cogs answer it (cogs/buttons.py), also after a restart."""
+
+    action: str
+    label: str
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary
+
+
+CANCEL: Final = Button("cancel", "Cancel")
+DETAILS: Final = Button("details", "Details")
+
+
+def buttons(job_id: str, *chosen: Button) -> discord.ui.View:
+    """A fresh view with these buttons.
+
+    It is stopped before it is sent: discord.py then keeps nothing of it, and never mixes it up with
+    the items that answer (its ViewStore drops those of every message when one view changes).
+    """
+    view = discord.ui.View(timeout=None)
+    for button in chosen:
+        custom_id = CUSTOM_ID.format(action=button.action, job_id=job_id)
+        view.add_item(discord.ui.Button[discord.ui.View](style=button.style, label=button.label, custom_id=custom_id))
+    view.stop()
+    return view
+
+
+def card_buttons(card: Card, job_id: str) -> discord.ui.View:
+    """The buttons of a card; none once nothing can be stopped."""
+    return buttons(job_id, *([CANCEL] if card.can_cancel else []))
+
+
+def card_embed(card: Card) -> discord.Embed:
+    """A card as an embed."""
+    embed = discord.Embed(title=card.title, description=card.description, colour=card.colour)
+    for name, value in card.fields:
+        embed.add_field(name=name, value=value, inline=name in {"Model", "Price"})
+    return embed.set_footer(text=card.footer)
+
+
+def card_files(job: Job, folder: Path) -> list[discord.File]:
+    """Our own copies of what was attached: the vendors that fetch pictures get their links."""
+    return [_attachment(media, job, folder) for media in job.request.media]
+
+
+def result_text(job: Job, *, is_link: bool) -> str:
+    """What the message with the video, or with the vendor's own link to it, says."""
+    if not is_link or job.result_url is None:
+        return f"<@{job.user_id}> Your video is ready."
+    expiry = job.result_expires_at
+    until = "for at most 24 hours" if expiry is None else f"until {relative_time(expiry)}"
+    text = f"<@{job.user_id}> Your video is ready, but too large for this community: {job.result_url}"
+    return f"{text}\nThe link works {until}."
+
+
+def result_file(job: Job, video: Path) -> discord.File:
+    """The video, with the prompt as its text for those who can't see it."""
+    return discord.File(
+        video,
+        filename=f"wan-{job.id}.mp4",
+        spoiler=job.request.spoiler,
+        description=shortened(job.request.prompt or "A video made with Wan", _ALT_TEXT),
+    )
+
+
+def has_button_of(components: Iterable[object], job_id: str, action: str | None = None) -> bool:
+    """Whether a message of ours carries a button of this job."""
+    for row in components:
+        for item in getattr(row, "children", ()):
+            custom_id = getattr(item, "custom_id", None) or ""
+            is_job = custom_id.startswith("wan:") and custom_id.endswith(f":{job_id}")
+            if is_job and (action is None or custom_id.split(":")[1] == action):
+                return True
+    return False
+
+
+def _attachment(media: StoredMedia, job: Job, folder: Path) -> discord.File:
+    kind = "clip" if media.content_type.startswith("video/") else "picture"
+    return discord.File(
+        folder / media.path,
+        filename=media.filename,
+        spoiler=job.request.spoiler,
+        description=f"The {kind} that the video starts from",
+    )

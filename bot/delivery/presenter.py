@@ -1,0 +1,249 @@
+"""Writes cards and videos to Discord, always with the bot's own token: it outlives the interaction's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import discord
+import structlog
+
+from bot.clock import Clock
+from bot.database.engine import Database
+from bot.delivery import faults
+from bot.delivery.cards import Card, card
+from bot.delivery.edits import Edit, Edits
+from bot.delivery.messages import (
+    DETAILS,
+    NO_MENTIONS,
+    buttons,
+    card_buttons,
+    card_embed,
+    card_files,
+    has_button_of,
+    result_file,
+    result_text,
+)
+from bot.jobs import store
+from bot.jobs.job import Job
+from bot.jobs.lifecycle import Posted, PostTrouble
+from bot.jobs.presenting import NOTHING_MORE, CardGone, NotNow, Sight
+from providers.registry import Registry
+
+log = structlog.stdlib.get_logger(__name__)
+
+MIB: Final = 1024 * 1024
+#: Discord's documents moved from 10 to 20 MiB in September 2026 (discord-api-docs 8578)
+_EVERYWHERE: Final = 20 * MIB
+#: how many messages after the card are looked through for a video of ours
+_LOOK_BACK: Final = 200
+_RETRY_EDIT: Final = timedelta(seconds=10)
+
+
+class DiscordPresenter:
+    """See ``bot.jobs.presenting.Presenter``. ``run`` sends the edits that ``show`` asks for."""
+
+    def __init__(
+        self,
+        *,
+        client: discord.Client,
+        database: Database,
+        registry: Registry,
+        clock: Clock,
+        folder: Path,
+        upload_limit_mib: int | None = None,
+    ) -> None:
+        self._client = client
+        self._database = database
+        self._registry = registry
+        self._clock = clock
+        self._folder = folder
+        self._upload_limit_mib = upload_limit_mib
+        #: guilds that took less than Discord's documents say
+        self._small_guilds: set[int] = set()
+        self._edits = Edits(clock=clock)
+        self._wake = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+
+    # --- cards ---------------------------------------------------------------------------------
+
+    def card_of(self, job: Job, sight: Sight = NOTHING_MORE) -> Card:
+        """What the job's card says now."""
+        spec = self._registry.models.get(job.model)
+        can_cancel = spec is not None and self._registry.provider_of(spec).can_cancel
+        return card(job, spec=spec, sight=sight, can_cancel_running=can_cancel)
+
+    def show(self, job: Job, sight: Sight = NOTHING_MORE) -> None:
+        """See ``Presenter``."""
+        if job.card_message_id is None:
+            return
+        self._edits.want(job, self.card_of(job, sight))
+        self._wake.set()
+
+    def answered(self, job: Job, shown: Card) -> None:
+        """The answer to the command shows this card already."""
+        self._edits.shown(job, shown)
+
+    async def make_card(self, job: Job) -> int | None:
+        """See ``Presenter``."""
+        channel = self._channel(job)
+        try:
+            async for message in self._own_messages(job, after=None):
+                if has_button_of(message.components, job.id):
+                    return message.id
+            shown = self.card_of(job)
+            message = await channel.send(
+                embed=card_embed(shown),
+                view=card_buttons(shown, job.id),
+                files=card_files(job, self._folder),
+                nonce=f"c{job.id}",
+                allowed_mentions=NO_MENTIONS,
+            )
+        except faults.DISCORD_ERRORS as error:
+            if faults.is_for_good(error):
+                return None
+            raise NotNow(str(error)) from error
+        return message.id
+
+    async def media_links(self, job: Job) -> Mapping[str, str]:
+        """See ``Presenter``."""
+        try:
+            message = await self._channel(job).fetch_message(job.card_message_id or 0)
+        except faults.DISCORD_ERRORS as error:
+            if faults.is_for_good(error) or faults.code_of(error) == faults.UNKNOWN_MESSAGE:
+                raise CardGone(job.id) from error
+            raise NotNow(str(error)) from error
+        links = {attachment.filename.removeprefix("SPOILER_"): attachment.url for attachment in message.attachments}
+        if any(media.filename not in links for media in job.request.media):
+            raise CardGone(job.id)
+        return links
+
+    async def run(self) -> None:
+        """Send edits as the channels' budgets allow, until ``stop``."""
+        while not self._is_stopping:
+            self._wake.clear()
+            self._send_due()
+            wait = self._edits.seconds_to_next()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+
+    async def flush(self) -> None:
+        """Send every edit that is due now, and wait for it."""
+        while self._send_due() or self._sending:
+            if self._sending:
+                await asyncio.wait(self._sending)
+
+    async def stop(self, *, patience: float) -> None:
+        """Send what is due, for at most ``patience`` seconds; a restart paints the rest."""
+        self._is_stopping = True
+        self._wake.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self.flush()
+
+    def _send_due(self) -> bool:
+        due = self._edits.take_due()
+        for edit in due:
+            task = asyncio.create_task(self._send(edit), name=f"card {edit.job.id}")
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        return bool(due)
+
+    async def _send(self, edit: Edit) -> None:
+        job, shown = edit.job, edit.card
+        try:
+            message = self._channel(job).get_partial_message(job.card_message_id or 0)
+            await message.edit(embed=card_embed(shown), view=card_buttons(shown, job.id), allowed_mentions=NO_MENTIONS)
+        except faults.DISCORD_ERRORS as error:
+            is_gone = faults.is_for_good(error) or faults.code_of(error) == faults.UNKNOWN_MESSAGE
+            if not is_gone:
+                log.warning("a card can't be edited; trying again", job=job.id, why=str(error))
+                self._edits.failed(edit, retry_in=_RETRY_EDIT)
+                return
+            log.info("a card is gone; the job goes on without it", job=job.id)
+            self._edits.give_up(job)
+        else:
+            self._edits.sent(edit)
+        finally:
+            self._wake.set()
+        if edit.is_transition:
+            await self._database.write(partial(store.card_shows, job_id=job.id, version=job.version))
+
+    # --- videos --------------------------------------------------------------------------------
+
+    def upload_limit(self, job: Job) -> int:
+        """See ``Presenter``: what the interaction said, but not more than the bot's own limit."""
+        if self._upload_limit_mib is not None:
+            return self._upload_limit_mib * MIB
+        guild = self._client.get_guild(job.guild_id)
+        tier = 0 if guild is None else guild.filesize_limit
+        if job.guild_id in self._small_guilds and tier:
+            return tier
+        return min(job.upload_limit, max(tier, _EVERYWHERE))
+
+    async def find_video(self, job: Job) -> Posted | PostTrouble | None:
+        """See ``Presenter``."""
+        if not self._client.is_ready():
+            return PostTrouble.FOR_NOW
+        if not self._can_read_history(job):
+            # Discord answers with an empty list then, not with a refusal
+            return PostTrouble.UNKNOWABLE
+        try:
+            async for message in self._own_messages(job, after=job.card_message_id):
+                if has_button_of(message.components, job.id, DETAILS.action):
+                    return Posted(message.id)
+        except faults.DISCORD_ERRORS as error:
+            return PostTrouble.UNKNOWABLE if faults.is_for_good(error) else PostTrouble.FOR_NOW
+        return None
+
+    async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:
+        """See ``Presenter``. The nonce makes a repeated post within minutes give the first message."""
+        if self._client.is_ready() and self._client.get_guild(job.guild_id) is None:
+            return PostTrouble.FOR_GOOD
+        channel = self._channel(job)
+        card_message = discord.MessageReference(
+            message_id=job.card_message_id or 0, channel_id=job.channel_id, fail_if_not_exists=False
+        )
+        try:
+            message = await channel.send(
+                content=result_text(job, is_link=video is None),
+                files=[] if video is None else [result_file(job, video)],
+                view=buttons(job.id, DETAILS),
+                nonce=f"v{job.id}",
+                reference=card_message,
+                allowed_mentions=discord.AllowedMentions(
+                    everyone=False, roles=False, users=[discord.Object(job.user_id)], replied_user=False
+                ),
+            )
+        except faults.DISCORD_ERRORS as error:
+            trouble = faults.post_trouble(error)
+            log.warning("the video isn't posted", job=job.id, what=trouble.name, why=str(error))
+            if trouble is PostTrouble.TOO_LARGE:
+                self._small_guilds.add(job.guild_id)
+            return trouble
+        return Posted(message.id)
+
+    def _can_read_history(self, job: Job) -> bool:
+        guild = self._client.get_guild(job.guild_id)
+        channel = None if guild is None else guild.get_channel_or_thread(job.channel_id)
+        if guild is None or channel is None:
+            return False
+        permissions = channel.permissions_for(guild.me)
+        return permissions.view_channel and permissions.read_message_history
+
+    def _channel(self, job: Job) -> discord.PartialMessageable:
+        return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+
+    async def _own_messages(self, job: Job, *, after: int | None) -> AsyncGenerator[discord.Message]:
+        """The bot's own messages since the card, or since the job was accepted."""
+        since = discord.Object(after) if after is not None else job.created_at - timedelta(seconds=5)
+        async for message in self._channel(job).history(limit=_LOOK_BACK, after=since, oldest_first=True):
+            if self._client.user is not None and message.author.id == self._client.user.id:
+                yield message

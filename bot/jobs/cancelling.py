@@ -1,0 +1,75 @@
+"""Stopping a job while that saves anything."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bot.clock import Clock
+from bot.database.engine import Database
+from bot.errors import Refusal
+from bot.jobs import lifecycle, store
+from bot.jobs.job import Job, Reason, State
+from bot.jobs.presenting import Presenter
+from bot.jobs.worker import Worker
+from providers.errors import ProviderError
+from providers.registry import Registry
+
+
+class Cancelling:
+    """Cancels jobs: while queued always, while running where the provider confirms it."""
+
+    def __init__(
+        self, *, database: Database, registry: Registry, worker: Worker, presenter: Presenter, clock: Clock
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._worker = worker
+        self._presenter = presenter
+        self._clock = clock
+
+    async def cancel(self, job_id: str, *, guild_id: int, user_id: int, is_moderator: bool = False) -> Job:
+        """Stop a member's job and give the credits back. Raises ``Refusal`` with the reason why not."""
+        job = await self._database.read(partial(store.load, job_id=job_id))
+        if job is None or job.guild_id != guild_id:
+            raise Refusal("There is no such job here. `/wan cancel` shows yours as you type.")
+        if job.user_id != user_id and not is_moderator:
+            raise Refusal(f"This is <@{job.user_id}>'s video; only they can cancel it.")
+        return await self._cancelled(job)
+
+    async def withdraw(self, job: Job) -> None:
+        """Give a job up whose command Discord no longer takes an answer to."""
+        step = lifecycle.cancelled(Reason.UNANSWERED)
+        await self._database.write(partial(store.move, job=job, step=step, now=self._clock()))
+        self._worker.wake()
+
+    async def _cancelled(self, job: Job) -> Job:
+        if job.state is State.RUNNING:
+            await self._stop_at_provider(job)
+        elif job.state is not State.QUEUED:
+            raise Refusal(_why_not(job))
+        step = lifecycle.cancelled(Reason.BY_MEMBER)
+        try:
+            job = await self._database.write(partial(store.move, job=job, step=step, now=self._clock()))
+        except store.JobMoved as error:
+            raise Refusal("It moved on in this very moment and can't be stopped any more.") from error
+        self._worker.wake()
+        self._presenter.show(job)
+        return job
+
+    async def _stop_at_provider(self, job: Job) -> None:
+        spec = self._registry.models.get(job.model)
+        provider = None if spec is None else self._registry.provider_of(spec)
+        if provider is None or not provider.can_cancel or job.task_id is None:
+            raise Refusal(_why_not(job))
+        try:
+            is_stopped = await provider.cancel(job.task_id)
+        except ProviderError as error:
+            raise Refusal("The provider can't be asked to stop it just now. Try again in a moment.") from error
+        if not is_stopped:
+            raise Refusal("The provider didn't stop it: it is nearly finished.")
+
+
+def _why_not(job: Job) -> str:
+    if job.state.is_open:
+        return "The provider has it already and can't stop it, so it goes on."
+    return "It has ended already."

@@ -1,0 +1,149 @@
+"""The whole bot in a local browser, no token needed: Discord is simulated, everything else is real.
+
+The simulation's private seams (its clock, its page) are used here and nowhere else; a test names what changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import discord
+import simcord
+import structlog
+
+from bot.app import App, open_app
+from bot.settings import Settings
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: the simulated world follows the wall clock in steps of this many seconds
+_STEP: Final = 0.25
+_NEEDED: Final = discord.Permissions(
+    view_channel=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    embed_links=True,
+    attach_files=True,
+    read_message_history=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A guild with a channel, an ordinary member and a moderator, and the bot in it."""
+
+    app: App
+    env: simcord.Env
+    channel: simcord.ChannelHandle
+    member: simcord.MemberActor
+    moderator: simcord.MemberActor
+
+
+@asynccontextmanager
+async def open_world(settings: Settings) -> AsyncGenerator[World]:
+    """Start the whole bot in a simulated Discord whose time is the real one."""
+    settings = settings.model_copy(update={"shard_count": 1, "shard_ids": None})
+    async with open_app(settings) as app:
+        run = simcord.run(app.bot, settle_timeout=60.0, check_errors=False)
+        # else every message is dated at the start of the simulation
+        run._env.backend.clock._epoch = datetime.now(UTC)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        async with run as env:
+            try:
+                yield _populate(app, env)
+            finally:
+                await app.bot.close()
+
+
+def _populate(app: App, env: simcord.Env) -> World:
+    guild = env.create_guild(name="Wan community")
+    channel = guild.create_text_channel("videos")
+    mona = guild.create_role("Moderators", permissions=discord.Permissions(manage_guild=True, manage_messages=True))
+    member = guild.add_member(env.create_user("alex"))
+    moderator = guild.add_member(env.create_user("mona"), roles=[mona])
+    return World(app, env, channel, member, moderator)
+
+
+@asynccontextmanager
+async def at_work(app: App) -> AsyncGenerator[None]:
+    """Let the worker and the cards go on by themselves, in real time."""
+    await app.resume()
+    tasks = [asyncio.create_task(app.services.worker.run()), asyncio.create_task(app.services.presenter.run())]
+    try:
+        yield
+    finally:
+        await app.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def playground(settings: Settings, *, port: int, stopped: asyncio.Event) -> None:
+    """Serve the page until ``stopped``."""
+    async with open_world(settings) as world, at_work(world.app):
+        viewers = [world.member, world.moderator]
+        async with world.env.preview(world.channel, viewers=viewers, layout="channel", port=port) as preview:
+            pump = _Pump(world.env, preview)
+            pumping = asyncio.create_task(pump.run())
+            print(_WELCOME.format(url=preview.url), flush=True)  # noqa: T201 - it is for the one who started it
+            await stopped.wait()
+            pumping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pumping
+
+
+_WELCOME: Final = """
+  wanbot's playground is open in a browser at
+
+    {url}
+
+  Type /wan video and a prompt, attach an image if you like, and press Enter.
+  At the top of the page choose who you are: alex, a member, or mona, a moderator.
+  Nothing leaves this machine. Ctrl-C ends it.
+"""
+
+
+class _Pump:
+    """Makes the simulation's clock follow the wall clock, and the page show what happened."""
+
+    def __init__(self, env: simcord.Env, preview: Any) -> None:
+        self._env = env
+        self._preview = preview
+        self._lock = asyncio.Lock()
+        inner = preview._action  # noqa: SLF001 - the page has no other way to be told that the world moves
+
+        async def action(context_id: str, body: dict[str, Any]) -> object:
+            async with self._lock:
+                page = preview._pages.get(context_id)  # noqa: SLF001
+                if page is not None and isinstance(body.get("published_revision"), int):
+                    # the world moves by itself here, so a page is always a little behind
+                    body["published_revision"] = page.revision
+                return await inner(context_id, body)
+
+        preview._action = action  # noqa: SLF001
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        last, seen = time.perf_counter(), -1
+        while True:
+            await asyncio.sleep(_STEP)
+            async with self._lock:
+                now = time.perf_counter()
+                try:
+                    await self._env.advance_time(now - last)
+                    last = now
+                    transcript = len(self._env.backend.transcript)
+                    if transcript != seen:
+                        await self._preview.refresh()
+                        seen = transcript
+                except simcord.SetupError:
+                    pass  # a click is being carried out: the time is made up for in the next step
+                except TimeoutError:
+                    log.warning("the bot was busy for long; the page's clock was held")
+                    last = now

@@ -1,0 +1,39 @@
+"""What the cogs work with, in one frozen bundle on the bot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.clock import Clock
+from bot.communities.memory import Communities
+from bot.database.engine import Database
+from bot.delivery.presenter import DiscordPresenter
+from bot.jobs.cancelling import Cancelling
+from bot.jobs.pauses import Pauses
+from bot.jobs.requests import Requests
+from bot.jobs.worker import Worker
+from bot.media.images import Images
+from bot.media.videos import Videos
+from providers.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Made by ``bot.app``; the cogs make nothing themselves."""
+
+    database: Database
+    communities: Communities
+    registry: Registry
+    pauses: Pauses
+    requests: Requests
+    cancelling: Cancelling
+    presenter: DiscordPresenter
+    worker: Worker
+    images: Images
+    videos: Videos
+    #: the members' pictures, by job
+    inputs_folder: Path
+    #: the finished videos
+    videos_folder: Path
+    clock: Clock

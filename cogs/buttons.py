@@ -1,0 +1,96 @@
+"""Answers the buttons on cards and results, also hours later and after a restart."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any, Self
+
+import discord
+import structlog
+from discord.ext import commands
+
+from bot.client import WanBot
+from bot.delivery.cards import WORDS, options_text
+from bot.delivery.messages import NO_MENTIONS
+from bot.delivery.words import credits_text, disarmed
+from bot.errors import Refusal
+from bot.jobs import store
+from bot.jobs.job import Job
+from bot.services import Services
+from bot.tree import answer_error
+from cogs.feature import is_moderator
+
+log = structlog.stdlib.get_logger(__name__)
+
+_TEMPLATE = r"wan:(?P<action>[a-z]+):(?P<job>[0-9a-z]{12})"
+
+
+class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=_TEMPLATE):
+    """Every button of ours: what it does, and for which job, stands in its custom id."""
+
+    def __init__(self, button: discord.ui.Button[discord.ui.View], *, action: str, job_id: str) -> None:
+        super().__init__(button)
+        self.action = action
+        self.job_id = job_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the custom id."""
+        del interaction
+        assert isinstance(item, discord.ui.Button)  # noqa: S101 - for the type alone
+        return cls(item, action=match["action"], job_id=match["job"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Do what the button says; discord.py would only log an error."""
+        try:
+            await self._act(interaction, interaction.client.services)
+        except Exception as error:  # noqa: BLE001 - every error becomes an answer, ours a line in the log
+            await answer_error(interaction, error)
+
+    async def _act(self, interaction: discord.Interaction[Any], services: Services) -> None:
+        match self.action:
+            case "cancel":
+                await self._cancel(interaction, services)
+            case "details":
+                await self._details(interaction, services)
+            case _:
+                raise Refusal("This button is of an older version; it does nothing any more.")
+
+    async def _cancel(self, interaction: discord.Interaction[Any], services: Services) -> None:
+        stopped = await services.cancelling.cancel(
+            self.job_id,
+            guild_id=interaction.guild_id or 0,
+            user_id=interaction.user.id,
+            is_moderator=is_moderator(interaction),
+        )
+        await interaction.response.send_message(
+            f"Stopped. {credits_text(stopped.quote)} went back.", ephemeral=True, allowed_mentions=NO_MENTIONS
+        )
+
+    async def _details(self, interaction: discord.Interaction[Any], services: Services) -> None:
+        job = await services.database.read(partial(store.load, job_id=self.job_id))
+        if job is None or job.guild_id != interaction.guild_id:
+            raise Refusal("Nothing is kept of this video any more.")
+        spec = services.registry.models.get(job.model)
+        embed = details_embed(job, job.model if spec is None else spec.name)
+        await interaction.response.send_message(embed=embed, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+
+def details_embed(job: Job, model_name: str) -> discord.Embed:
+    """Everything that is known of a job."""
+    embed = discord.Embed(title=WORDS[job.state], description=disarmed(job.request.prompt, 3000) or "No prompt.")
+    embed.add_field(name="Model", value=model_name)
+    embed.add_field(name="Price", value=credits_text(job.quote))
+    embed.add_field(name="Options", value=options_text(job.request), inline=False)
+    if job.ended_at is not None:
+        embed.add_field(name="Took", value=f"{int((job.ended_at - job.created_at).total_seconds())} s")
+    return embed.set_footer(text=f"Job {job.id}")
+
+
+async def setup(bot: commands.Bot) -> None:
+    """Answer every button of ours."""
+    assert isinstance(bot, WanBot)  # noqa: S101 - for the type alone
+    bot.add_dynamic_items(JobButton)

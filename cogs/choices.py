@@ -1,0 +1,103 @@
+"""What is suggested while members type. From memory only: Discord waits three seconds, people don't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import discord
+from discord import app_commands
+
+from bot.communities.rules import Place
+from bot.delivery.words import credits_text, shortened
+from bot.services import Services
+from providers.options import describe
+from providers.types import ModelSpec
+
+_MOST: Final = 25
+_NAME: Final = 100
+
+
+def place_of(interaction: discord.Interaction[Any]) -> Place:
+    """Where a command was used, and with which roles."""
+    channel, user = interaction.channel, interaction.user
+    parent_id = channel.parent_id if isinstance(channel, discord.Thread) else None
+    roles = tuple(role.id for role in user.roles) if isinstance(user, discord.Member) else ()
+    return Place(channel_id=interaction.channel_id or 0, parent_id=parent_id, role_ids=roles)
+
+
+async def usable_models(services: Services, interaction: discord.Interaction[Any]) -> list[ModelSpec]:
+    """The models that the member may use here."""
+    community = await services.communities.of(interaction.guild_id or 0)
+    return services.requests.usable(community, place_of(interaction))
+
+
+async def models(
+    services: Services, interaction: discord.Interaction[Any], typed: str
+) -> list[app_commands.Choice[str]]:
+    """Models that may be used here, with their lowest price."""
+    choices: list[app_commands.Choice[str]] = []
+    for spec in await usable_models(services, interaction):
+        price = services.requests.price_from(spec)
+        name = spec.name if price is None else f"{spec.name} · from {credits_text(price)}"
+        choices.append(app_commands.Choice(name=shortened(name, _NAME), value=spec.id))
+    return _fitting(choices, typed)
+
+
+async def every_model(services: Services, typed: str) -> list[app_commands.Choice[str]]:
+    """Every model of the configured providers, for moderators."""
+    return _fitting([_choice(spec.id) for spec in services.registry.models.values()], typed)
+
+
+async def resolutions(
+    services: Services, interaction: discord.Interaction[Any], typed: str
+) -> list[app_commands.Choice[str]]:
+    """What the chosen model, or any usable one, can make."""
+    offered = {name for spec in await _specs(services, interaction) for name in spec.resolutions}
+    return _fitting([_choice(name) for name in sorted(offered, key=lambda name: int(name.rstrip("p")))], typed)
+
+
+async def durations(
+    services: Services, interaction: discord.Interaction[Any], typed: str
+) -> list[app_commands.Choice[int]]:
+    """The seconds that the chosen model, or any usable one, can make."""
+    offered = {seconds for spec in await _specs(services, interaction) for seconds in spec.durations}
+    fitting = [seconds for seconds in sorted(offered) if str(seconds).startswith(typed)]
+    return [app_commands.Choice(name=f"{seconds} seconds", value=seconds) for seconds in fitting[:_MOST]]
+
+
+async def settings(
+    services: Services, interaction: discord.Interaction[Any], typed: str
+) -> list[app_commands.Choice[str]]:
+    """The next setting to add to what is typed already."""
+    done, _, begun = typed.rpartition(" ")
+    given = {word.partition("=")[0] for word in done.split()}
+    choices: list[app_commands.Choice[str]] = []
+    for spec in await _specs(services, interaction):
+        for parameter in spec.parameters:
+            if parameter.key in given or not parameter.key.startswith(begun.partition("=")[0]):
+                continue
+            default = str(parameter.default).lower() if parameter.kind is bool else f"{parameter.default:g}"
+            value = begun if begun.startswith(f"{parameter.key}=") else f"{parameter.key}={default}"
+            text = f"{done} {value}".strip()
+            if len(text) <= _NAME:
+                choices.append(
+                    app_commands.Choice(name=shortened(f"{text} ({describe(parameter)})", _NAME), value=text)
+                )
+    return list({choice.value: choice for choice in choices}.values())[:_MOST]
+
+
+async def _specs(services: Services, interaction: discord.Interaction[Any]) -> Sequence[ModelSpec]:
+    """The chosen model alone, if one is chosen."""
+    usable = await usable_models(services, interaction)
+    chosen = [spec for spec in usable if spec.id == getattr(interaction.namespace, "model", None)]
+    return chosen or usable
+
+
+def _choice(value: str) -> app_commands.Choice[str]:
+    return app_commands.Choice(name=value, value=value)
+
+
+def _fitting(choices: Iterable[app_commands.Choice[str]], typed: str) -> list[app_commands.Choice[str]]:
+    sought = typed.lower()
+    return [choice for choice in choices if sought in choice.name.lower() or sought in choice.value.lower()][:_MOST]

@@ -1,0 +1,206 @@
+"""What members can ask about their videos: balance, queue, models, history, help; and cancel."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import discord
+from discord import app_commands
+from sqlalchemy import Connection
+
+from bot.communities.rules import Community
+from bot.credits import ledger
+from bot.credits.allowance import period_at
+from bot.delivery.cards import WORDS, message_link, options_text
+from bot.delivery.messages import NO_MENTIONS, result_file
+from bot.delivery.words import credits_text, disarmed, relative_time, shortened
+from bot.errors import Refusal
+from bot.jobs import store
+from bot.jobs.job import Job, State
+from cogs import choices
+from cogs.feature import Feature, is_moderator
+from providers.options import MODE_NAMES, durations_text, one_of
+
+_SHOWN: Final = 10
+_MOST_CHOICES: Final = 25
+_LONGEST_ANSWER: Final = 2000
+
+HELP: Final = """**Making videos**
+`/wan video` makes one from a prompt. Attach `image` to start from a picture, `last_image` to end on another, \
+`video` to continue a clip. Everything else may be left out.
+The answer is a card that follows your video until it is posted here.
+
+**What it costs**
+Each video has a price in credits, shown on its card. You pay when the video is posted, and only then: if it fails, \
+you pay nothing.
+`/wan balance` shows what you have and when more comes · `/wan models` shows prices
+
+**Your videos**
+`/wan queue` shows what is being made · `/wan cancel` stops one while that saves anything · \
+`/wan history` shows what was made and gives a video again, free"""
+
+
+class StatusCommands(Feature):
+    """Answers questions, for the member alone."""
+
+    @app_commands.command(name="balance", description="Your credits here, and when more come.")
+    async def balance(self, interaction: discord.Interaction[Any]) -> None:
+        """Tell what is available and held."""
+        guild_id, user_id = interaction.guild_id or 0, interaction.user.id
+        community = await self.services.communities.of(guild_id)
+        account = await self.services.database.write(partial(self._refilled, community=community, user_id=user_id))
+        await _answer(interaction, balance_text(account, community, next_period=self._next_period(community)))
+
+    @app_commands.command(name="queue", description="The videos that are being made here.")
+    async def queue(self, interaction: discord.Interaction[Any]) -> None:
+        """List the open jobs of the community."""
+        jobs = await self.services.database.read(partial(store.open_of, guild_id=interaction.guild_id or 0))
+        if not jobs:
+            await _answer(interaction, "Nothing is being made here at the moment. `/wan video` starts something.")
+            return
+        lines = [_queue_line(job, is_own=job.user_id == interaction.user.id) for job in jobs[:_SHOWN]]
+        more = f"\n… and {len(jobs) - _SHOWN} more" if len(jobs) > _SHOWN else ""
+        await _answer(interaction, "\n".join(lines) + more)
+
+    @app_commands.command(name="models", description="The models you may use here, what they can do, and their prices.")
+    async def models(self, interaction: discord.Interaction[Any]) -> None:
+        """List what may be used here."""
+        usable = await choices.usable_models(self.services, interaction)
+        if not usable:
+            raise Refusal("No model may be used here. A moderator can allow one with `/wan-admin models allow`.")
+        embed = discord.Embed(title="Models", description="Name one in `model`, or leave it out.")
+        for spec in usable[:_MOST_CHOICES]:
+            price = self.services.requests.price_from(spec)
+            facts = (
+                f"Starts from {one_of(MODE_NAMES[mode] for mode in spec.modes)}\n"
+                f"{one_of(spec.resolutions)} · {durations_text(spec.durations)} · "
+                f"{'price unknown' if price is None else f'from {credits_text(price)}'}"
+            )
+            embed.add_field(name=f"{spec.name} (`{spec.id}`)", value=facts, inline=False)
+        await interaction.response.send_message(embed=embed, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+    @app_commands.command(name="cancel", description="Stop one of your videos and get its credits back.")
+    @app_commands.describe(job="Which one; left out: your only one")
+    async def cancel(self, interaction: discord.Interaction[Any], job: str | None = None) -> None:
+        """Stop a job."""
+        chosen = job or await self._only_open(interaction)
+        stopped = await self.services.cancelling.cancel(
+            chosen.strip().lower(),
+            guild_id=interaction.guild_id or 0,
+            user_id=interaction.user.id,
+            is_moderator=is_moderator(interaction),
+        )
+        await _answer(interaction, f"Stopped. {credits_text(stopped.quote)} went back.")
+
+    @cancel.autocomplete("job")
+    async def _open_jobs(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        jobs = await self._own_open(interaction)
+        return [_job_choice(job) for job in jobs if typed.lower() in f"{job.id} {job.request.prompt}".lower()][
+            :_MOST_CHOICES
+        ]
+
+    @app_commands.command(name="history", description="Your videos here; name one to get it again, free.")
+    @app_commands.describe(job="Which video to get again")
+    async def history(self, interaction: discord.Interaction[Any], job: str | None = None) -> None:
+        """List the member's latest jobs, or give a kept video again."""
+        member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
+        if job is not None:
+            await self._serve_again(interaction, job.strip().lower())
+            return
+        jobs = await self.services.database.read(partial(store.latest_of, **member, most=_SHOWN))
+        if not jobs:
+            await _answer(interaction, "You have made no video here yet. `/wan video` makes one.")
+            return
+        await _answer(interaction, "\n".join(map(_history_line, jobs)))
+
+    @history.autocomplete("job")
+    async def _kept_jobs(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
+        jobs = await self.services.database.read(partial(store.latest_of, **member, most=_MOST_CHOICES))
+        kept = [job for job in jobs if job.video_path is not None]
+        return [_job_choice(job) for job in kept if typed.lower() in f"{job.id} {job.request.prompt}".lower()]
+
+    @app_commands.command(name="help", description="How to make videos here, and what it costs.")
+    async def help(self, interaction: discord.Interaction[Any]) -> None:
+        """Explain everything on one page."""
+        await _answer(interaction, HELP)
+
+    def _refilled(self, connection: Connection, *, community: Community, user_id: int) -> ledger.Account:
+        now = self.services.clock()
+        account = ledger.account_of(connection, community.guild_id, user_id)
+        period = period_at(now, community.allowance.length)
+        return ledger.give_allowance(connection, account, community.allowance, period, now=now)
+
+    def _next_period(self, community: Community) -> str:
+        return relative_time(period_at(self.services.clock(), community.allowance.length).end)
+
+    async def _own_open(self, interaction: discord.Interaction[Any]) -> list[Job]:
+        member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
+        return list(await self.services.database.read(partial(store.open_of, **member)))
+
+    async def _only_open(self, interaction: discord.Interaction[Any]) -> str:
+        jobs = await self._own_open(interaction)
+        if not jobs:
+            raise Refusal("None of your videos is being made here at the moment.")
+        if len(jobs) > 1:
+            raise Refusal(f"You have {len(jobs)} videos under way: choose one in `job`.")
+        return jobs[0].id
+
+    async def _serve_again(self, interaction: discord.Interaction[Any], job_id: str) -> None:
+        job = await self.services.database.read(partial(store.load, job_id=job_id))
+        is_own = job is not None and job.guild_id == interaction.guild_id and job.user_id == interaction.user.id
+        path = self.services.videos_folder / job.video_path if job is not None and job.video_path else None
+        if job is None or not is_own or path is None or not path.is_file():
+            raise Refusal("There is no such video of yours here, or it isn't kept any more.")
+        if path.stat().st_size > interaction.filesize_limit:
+            fitted = path.with_name(f"{job.id}.fitted.mp4")
+            if not fitted.is_file():
+                raise Refusal("This video is too large to be sent here again.")
+            path = fitted
+        await interaction.response.send_message(
+            f"Here it is again, free. Job {job.id}", file=result_file(job, path), ephemeral=True
+        )
+
+
+def balance_text(account: ledger.Account, community: Community, *, next_period: str) -> str:
+    """``Available: 93``, ``Held: 7``, and when more comes."""
+    rule = community.allowance
+    lines = [f"Available: {account.available:,}", f"Held: {account.held:,}"]
+    if account.held:
+        lines.append("What is held belongs to videos under way: it is spent when they are posted, else it comes back.")
+    if rule.amount:
+        keeps = "" if rule.limit == rule.amount else f" Up to {rule.limit:,} pile up."
+        lines.append(f"You receive {credits_text(rule.amount)} each {rule.length}, the next {next_period}.{keeps}")
+    else:
+        lines.append("Moderators give credits here: there is no allowance.")
+    return "\n".join(lines)
+
+
+def _queue_line(job: Job, *, is_own: bool) -> str:
+    # the prompts of others are theirs to show
+    what = disarmed(job.request.prompt, 60) or "no prompt"
+    who = f"you · {what}" if is_own else f"<@{job.user_id}>"
+    return f"**{WORDS[job.state]}** · {who} · {relative_time(job.created_at)}{_card_link(job)}"
+
+
+def _history_line(job: Job) -> str:
+    what = disarmed(job.request.prompt, 60) or "no prompt"
+    price = credits_text(job.quote) if job.state is State.SUCCEEDED else "nothing spent"
+    return f"**{WORDS[job.state]}** · {what} · {options_text(job.request).split(' · ')[0]} · {price}{_card_link(job)}"
+
+
+def _card_link(job: Job) -> str:
+    message_id = job.result_message_id or job.card_message_id
+    return "" if message_id is None else f" · [see it]({message_link(job.guild_id, job.channel_id, message_id)})"
+
+
+def _job_choice(job: Job) -> app_commands.Choice[str]:
+    name = f"{WORDS[job.state]} · {job.request.prompt or 'no prompt'}"
+    return app_commands.Choice(name=shortened(name, 100), value=job.id)
+
+
+async def _answer(interaction: discord.Interaction[Any], text: str) -> None:
+    await interaction.response.send_message(
+        shortened(text, _LONGEST_ANSWER), ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
+    )

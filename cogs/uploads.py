@@ -1,0 +1,111 @@
+"""What members attach: fetched, checked, fitted to the model, kept."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import discord
+
+from bot.errors import Refusal
+from bot.jobs.job import StoredMedia
+from bot.media.errors import MediaError, MediaFailed
+from bot.media.images import Fitted, Images
+from bot.media.videos import Videos
+from providers.types import ModelSpec
+
+_MIB: Final = 1024 * 1024
+_LARGEST_IMAGE: Final = 20 * _MIB
+_EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/bmp": "bmp"}
+_CLIPS: Final = {"video/mp4": "mp4", "video/webm": "webm", "video/quicktime": "mov"}
+#: how many attachments are in memory at a time
+_AT_ONCE: Final = 4
+
+
+class Uploads:
+    """Takes attachments in. Every failure names the option it belongs to."""
+
+    def __init__(self, *, images: Images, videos: Videos, folder: Path) -> None:
+        self._images = images
+        self._videos = videos
+        self._folder = folder
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def take(
+        self, job_id: str, spec: ModelSpec, attached: Mapping[str, discord.Attachment | None], *, clip_limit: int
+    ) -> dict[str, StoredMedia]:
+        """Keep a checked copy of everything attached, under the job. Raises ``Refusal``."""
+        stored: dict[str, StoredMedia] = {}
+        try:
+            for option, attachment in attached.items():
+                if attachment is not None:
+                    async with self._slots:
+                        stored[option] = await self._one(job_id, spec, option, attachment, clip_limit)
+        except BaseException:
+            await self.discard(job_id)
+            raise
+        return stored
+
+    async def discard(self, job_id: str) -> None:
+        """Forget what was attached to a job that didn't come to be."""
+        await asyncio.to_thread(shutil.rmtree, self._folder / job_id, ignore_errors=True)
+
+    async def _one(
+        self, job_id: str, spec: ModelSpec, option: str, attachment: discord.Attachment, clip_limit: int
+    ) -> StoredMedia:
+        is_clip = option == "video"
+        limit = clip_limit if is_clip else _LARGEST_IMAGE
+        if attachment.size > limit:
+            raise Refusal(f"**{option}**: it has {_mib(attachment.size)} MiB; up to {_mib(limit)} MiB are accepted.")
+        raw = self._folder / job_id / f"{option}.upload"
+        await asyncio.to_thread(_write, raw, await attachment.read())
+        try:
+            return await (self._clip(raw, option) if is_clip else self._image(raw, option, spec))
+        except MediaFailed as error:
+            raise Refusal(f"**{option}**: it couldn't be read in time. Try another file.") from error
+        except MediaError as error:
+            raise Refusal(f"**{option}**: {error.reason}") from error
+        finally:
+            raw.unlink(missing_ok=True)
+
+    async def _image(self, raw: Path, option: str, spec: ModelSpec) -> StoredMedia:
+        fitted = await self._images.fit(raw, raw.with_suffix(".fitted"), spec.image)
+        name = f"{option}.{_EXTENSIONS[fitted.content_type]}"
+        fitted.path.rename(raw.with_name(name))
+        note = _note(fitted) if fitted.was_changed else None
+        path = f"{raw.parent.name}/{name}"
+        return StoredMedia(path=path, content_type=fitted.content_type, filename=name, note=note)
+
+    async def _clip(self, raw: Path, option: str) -> StoredMedia:
+        await self._videos.check(raw)
+        content_type = _clip_type(raw)
+        name = f"{option}.{_CLIPS[content_type]}"
+        raw.rename(raw.with_name(name))
+        return StoredMedia(path=f"{raw.parent.name}/{name}", content_type=content_type, filename=name)
+
+
+def _clip_type(path: Path) -> str:
+    """What a clip that was checked is, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    if start.startswith(b"\x1a\x45\xdf\xa3"):
+        return "video/webm"
+    return "video/quicktime" if start[8:10] == b"qt" else "video/mp4"
+
+
+def _note(fitted: Fitted) -> str:
+    before = f"{fitted.original_width} x {fitted.original_height}"
+    after = f"{fitted.width} x {fitted.height}"
+    return f"scaled from {before} to {after} to fit the model" if before != after else "converted to fit the model"
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _mib(size: int) -> str:
+    return f"{size / _MIB:.1f}".removesuffix(".0")

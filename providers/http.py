@@ -1,0 +1,421 @@
+"""The one way in which a vendor is asked: what was sent, what came back, and what that means.
+
+    what happened                         submit            ask
+    no connection, no name, no slot       Unavailable       Unavailable
+    cut, time-out, any other transport    OutcomeUnknown    Unavailable
+    2xx as documented                     the answer        the answer
+    2xx not as documented, 3xx            OutcomeUnknown    ContractBroken
+    401, 402, 403, or an ``auth_codes``   AuthFailed        AuthFailed
+    404                                   Refused           UnknownTask (a ContractBroken)
+    429                                   Unavailable       Unavailable
+    other 4xx                             Refused           ContractBroken
+    5xx                                   OutcomeUnknown    Unavailable
+
+Headers carry the key, so nothing that holds a header leaves this module: transport errors are copied
+without their request and traceback, and texts are searched for the key before they are passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+
+from providers.budget import NoSlotSoon, Priority, RequestBudget
+from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: seconds; a submission may take long, since some vendors fetch the pictures before they answer
+SUBMIT_TIMEOUT = httpx.Timeout(60.0, connect=10.0, write=30.0, pool=10.0)
+#: seconds; for the whole of a submission, whose parts are bounded above but not their number
+SUBMIT_TOTAL = 110.0
+#: seconds; for each part of a repeatable question, and for its whole
+ASK_TIMEOUT = httpx.Timeout(30.0)
+ASK_TOTAL = 30.0
+#: seconds; a submission that would wait longer for its slot is better queued, where it can be cancelled
+SUBMIT_PATIENCE = 10.0
+#: seconds after a 429 that names none
+DEFAULT_RETRY_AFTER = 30.0
+#: seconds; no vendor silences us for longer
+LONGEST_RETRY_AFTER = 600.0
+#: bytes of an answer; the longest documented one is a list of 137 models, well under this
+MAX_ANSWER_BYTES = 1024 * 1024
+#: characters of a vendor's message that are kept
+MAX_MESSAGE = 500
+#: characters; a shorter header value is a word, not a key
+_SHORTEST_SECRET = 4
+
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+
+class VendorAnswer(BaseModel):
+    """What an answer is parsed into: unknown fields pass, and faults are told without the vendor's values."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+M = TypeVar("M", bound=VendorAnswer)
+
+
+class UnknownTask(ContractBroken):
+    """The vendor answered 404: it knows no such task (or not any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorWords:
+    """What a vendor says about a fault: a code for programs, a message for people."""
+
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    #: empty when it was longer than allowed; a vendor may repeat our key in it
+    body: bytes = field(repr=False)
+    #: seconds, where the vendor named a wait
+    retry_after: float | None
+
+
+class VendorHttp:
+    """Requests to one vendor, within its budget, with every outcome turned into an answer or one error.
+
+    Every call makes at most one request and repeats none. Redirects aren't followed: a key goes to no
+    other host than the configured one.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        requests_per_minute: int | None = None,
+        concurrency: int = 4,
+        budget: RequestBudget | None = None,
+        client: httpx.AsyncClient | None = None,
+        auth_codes: frozenset[str] = frozenset(),
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Set up; nothing is sent yet.
+
+        Args:
+            name: the vendor's, for our messages.
+            base_url: its own path is kept, a request's path is appended.
+            headers: sent with every request; their values are treated as secrets.
+            requests_per_minute: submits and asks together; None: no limit.
+            concurrency: requests at the same time.
+            budget: instead of the two before.
+            client: instead of an own one; it isn't closed here.
+            auth_codes: the vendor's codes that mean "key or funds" whatever the HTTP status says.
+            max_answer_bytes: of a body; a longer one counts as not as documented.
+            now: the wall clock, for a ``Retry-After`` that is a date.
+
+        Raises:
+            ValueError: the base URL or a header can't be used. The message holds neither.
+        """
+        self.name = name
+        self._base = _checked_base(name, base_url)
+        self._headers = _checked_headers(name, headers)
+        self._secrets = _secrets_in(self._headers)
+        self.budget = budget or RequestBudget(requests_per_minute=requests_per_minute, concurrency=concurrency)
+        self._owns_client = client is None
+        self._client = client or _new_client()
+        self._auth_codes = auth_codes
+        self._max_answer_bytes = max_answer_bytes
+        self._now = now
+
+    def __repr__(self) -> str:
+        return f"<VendorHttp {self.name}>"
+
+    @property
+    def trusted_host(self) -> str:
+        """``host:port`` of the base URL."""
+        return httpx.URL(self._base).host
+
+    async def submit(self, path: str, *, json: Mapping[str, object], answer: type[M]) -> M:
+        """POST what costs money, once.
+
+        Raises ``Unavailable`` (nothing was started), ``Refused``, ``AuthFailed``, or ``OutcomeUnknown``.
+        """
+        got = await self._exchange("POST", path, json=json, submit=True)
+        if isinstance(got, _Answer):
+            return self._parsed(got, answer, submit=True)
+        if isinstance(got, _NEVER_LEFT):
+            raise Unavailable(f"{self.name} can't be reached ({got})") from got
+        raise OutcomeUnknown(f"{self.name} gave no answer to a submission ({got})") from got
+
+    async def ask(
+        self, path: str, *, answer: type[M], method: str = "GET", json: Mapping[str, object] | None = None
+    ) -> M:
+        """Ask what can be asked again.
+
+        Raises ``Unavailable``, ``AuthFailed``, or ``ContractBroken`` (``UnknownTask`` for a 404).
+        """
+        got = await self._exchange(method, path, json=json, submit=False)
+        if isinstance(got, _Answer):
+            return self._parsed(got, answer, submit=False)
+        raise Unavailable(f"{self.name} gave no answer ({got})") from got
+
+    def redact(self, text: str) -> str:
+        """Take our own key out of a vendor's text, should it repeat it."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return text
+
+    async def close(self) -> None:
+        """Close the connections, unless the client was passed in."""
+        if self._owns_client:
+            await self._client.aclose()
+
+    async def _exchange(
+        self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool
+    ) -> _Answer | httpx.RequestError:
+        """Make one request in its slot. A transport error is returned, so that its context ends here."""
+        priority, patience = (Priority.SUBMIT, SUBMIT_PATIENCE) if submit else (Priority.POLL, math.inf)
+        try:
+            async with self.budget.slot(priority, patience=patience):
+                got = await self._send(method, path, json=json, submit=submit)
+                if isinstance(got, _Answer) and got.retry_after is not None:
+                    # inside the slot: nobody may slip in between
+                    self.budget.hold_for(got.retry_after)
+                return got
+        except NoSlotSoon as error:
+            reason = f"{self.name} takes no request for {error.seconds:.0f} s"
+            raise Unavailable(reason, retry_after=error.seconds) from error
+
+    async def _send(
+        self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool
+    ) -> _Answer | httpx.RequestError:
+        try:
+            async with asyncio.timeout(SUBMIT_TOTAL if submit else ASK_TOTAL):
+                return await self._answer_to(self._request(method, path, json=json, submit=submit))
+        except TimeoutError:
+            return httpx.ReadTimeout("the answer took too long")
+        except httpx.RequestError as error:
+            return self._bare(error)
+
+    def _request(self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool) -> httpx.Request:
+        return self._client.build_request(
+            method,
+            f"{self._base}{path}",
+            # an answer that isn't compressed can't grow while it is read
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", **self._headers},
+            json=json,
+            timeout=SUBMIT_TIMEOUT if submit else ASK_TIMEOUT,
+        )
+
+    async def _answer_to(self, request: httpx.Request) -> _Answer:
+        response = await self._client.send(request, stream=True, follow_redirects=False)
+        try:
+            body = await self._body(response)
+        finally:
+            await response.aclose()
+        return _Answer(response.status_code, body, _wait_named(response, self._now()))
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > self._max_answer_bytes:
+                return b""
+        return bytes(body)
+
+    def _bare(self, error: httpx.RequestError) -> httpx.RequestError:
+        """Copy an error without its request, its traceback and its context: all of them hold our headers."""
+        if isinstance(error, httpx.LocalProtocolError):
+            # h11 quotes the header that it dislikes
+            return httpx.LocalProtocolError("the request could not be written")
+        words = self.redact(str(error))[:MAX_MESSAGE]
+        return type(error)(f"{type(error).__name__}: {words}" if words else type(error).__name__)
+
+    def _parsed(self, got: _Answer, answer: type[M], *, submit: bool) -> M:
+        words = self._words(got)
+        if words.code in self._auth_codes and not _is_success(got):
+            raise _auth_failed(self.name, got, words)
+        if not _is_success(got):
+            raise (_submit_error if submit else _ask_error)(self.name, got, words)
+        try:
+            return answer.model_validate_json(got.body)
+        except ValidationError as error:
+            # the traceback would keep the whole body
+            raise self._not_as_documented(error, words, submit=submit) from error.with_traceback(None)
+
+    def _not_as_documented(self, error: ValidationError, words: VendorWords, *, submit: bool) -> ProviderError:
+        reason = f"{self.name} answered not as documented ({_faults(error)})"
+        kind = OutcomeUnknown if submit else ContractBroken
+        if words.code in self._auth_codes:
+            kind = AuthFailed
+        return kind(reason, vendor_message=words.message, vendor_code=words.code)
+
+    def _words(self, got: _Answer) -> VendorWords:
+        words = vendor_words(got.body)
+        return VendorWords(words.code and self.redact(words.code), words.message and self.redact(words.message))
+
+
+def retry_after_seconds(text: str | None, now: datetime) -> float | None:
+    """Read a ``Retry-After`` header: seconds or an HTTP date; 0.0 to ``LONGEST_RETRY_AFTER``, None if unreadable."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = _seconds_until(text, now)
+    if seconds is None or math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def vendor_words(body: bytes) -> VendorWords:
+    """Find code and message in an error body, in the shapes that vendors use.
+
+    ``{"error": "text"}``, ``{"error": {"code", "message"}}``, ``{"message": "text"}``, ``{"code", "message"}``,
+    ``{"error": "code", "message": "text"}``; HTML and everything else give nothing.
+    """
+    try:
+        content: object = from_json(body)
+    except ValueError:
+        return VendorWords()
+    return words_in(content)
+
+
+def words_in(content: object) -> VendorWords:
+    """As ``vendor_words``, for what is parsed already."""
+    if not isinstance(content, dict):
+        return VendorWords()
+    fields = cast("dict[str, object]", content)
+    error, message, code = fields.get("error"), _text(fields.get("message")), _text(fields.get("code"))
+    if isinstance(error, dict):
+        inner = words_in(cast("object", error))
+        return VendorWords(inner.code or code, inner.message or message)
+    text = _text(error)
+    if text and message:
+        return VendorWords(code or text, message)
+    return VendorWords(code, text or message)
+
+
+def _submit_error(name: str, got: _Answer, words: VendorWords) -> ProviderError:
+    """Tell what an HTTP status says about a submission. Only a 4xx is sure to have started nothing."""
+    kind = Refused if httpx.codes.is_client_error(got.status) else OutcomeUnknown
+    return _common_error(name, got, words) or kind(
+        f"{name} answered {got.status} to a submission", vendor_message=words.message, vendor_code=words.code
+    )
+
+
+def _ask_error(name: str, got: _Answer, words: VendorWords) -> ProviderError:
+    """Tell what an HTTP status says about a question that can be asked again."""
+    if common := _common_error(name, got, words):
+        return common
+    reason = f"{name} answered {got.status}"
+    if httpx.codes.is_server_error(got.status):
+        return Unavailable(reason, retry_after=got.retry_after, vendor_message=words.message, vendor_code=words.code)
+    if got.status == HTTPStatus.NOT_FOUND:
+        reason = f"{reason}: the task is unknown there"
+        return UnknownTask(reason, vendor_message=words.message, vendor_code=words.code)
+    return ContractBroken(reason, vendor_message=words.message, vendor_code=words.code)
+
+
+def _common_error(name: str, got: _Answer, words: VendorWords) -> ProviderError | None:
+    """Tell the statuses that mean the same everywhere."""
+    if got.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN):
+        return _auth_failed(name, got, words)
+    if got.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Unavailable(
+            f"{name} wants fewer requests",
+            retry_after=got.retry_after,
+            vendor_message=words.message,
+            vendor_code=words.code,
+        )
+    return None
+
+
+def _auth_failed(name: str, got: _Answer, words: VendorWords) -> AuthFailed:
+    reason = f"{name} doesn't accept the key, or has no funds left ({got.status})"
+    return AuthFailed(reason, vendor_message=words.message, vendor_code=words.code)
+
+
+def _is_success(got: _Answer) -> bool:
+    return httpx.codes.is_success(got.status)
+
+
+def _wait_named(response: httpx.Response, now: datetime) -> float | None:
+    """Seconds that the vendor wants to be left alone; a 429 always wants some."""
+    named = retry_after_seconds(response.headers.get("Retry-After"), now)
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        return DEFAULT_RETRY_AFTER if named is None else named
+    return named if httpx.codes.is_server_error(response.status_code) else None
+
+
+def _seconds_until(http_date: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(http_date)
+        # "-0000" gives a time without a zone, which is UTC
+        return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _text(value: object) -> str | None:
+    """One line of at most ``MAX_MESSAGE`` characters, from a text or a number."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return " ".join(str(value).split())[:MAX_MESSAGE] or None
+
+
+def _faults(error: ValidationError) -> str:
+    """Name the first fields at fault, without what stood in them."""
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    places = (".".join(str(part) for part in fault["loc"]) or "body" for fault in faults[:3])
+    return ", ".join(f"{place}: {fault['type']}" for place, fault in zip(places, faults, strict=False))
+
+
+def _checked_base(name: str, base_url: str) -> str:
+    url = _parsed_url(base_url)
+    if url is None or url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"{name}: the base URL must read http(s)://host[:port][/path]")
+    if url.userinfo or url.query or url.fragment:
+        # they would stand in httpx's own log lines
+        raise ValueError(f"{name}: the base URL must hold no user name, password, query or fragment")
+    return str(url).rstrip("/")
+
+
+def _parsed_url(text: str) -> httpx.URL | None:
+    try:
+        return httpx.URL(text)
+    except httpx.InvalidURL:
+        return None
+
+
+def _checked_headers(name: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Refuse early what would fail later with the key in the error's text."""
+    if not all(_is_sendable(value) for value in headers.values()):
+        raise ValueError(f"{name}: the key is empty or holds characters that no header can carry")
+    return dict(headers)
+
+
+def _is_sendable(value: str) -> bool:
+    return value != "" and value.isascii() and value.isprintable() and value.strip() == value
+
+
+def _secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The values and, where a scheme such as Bearer stands before it, the key alone; longest first."""
+    values = {part for value in headers.values() for part in (value, value.split(" ")[-1])}
+    return tuple(sorted((value for value in values if len(value) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+def _new_client() -> httpx.AsyncClient:
+    # A kept connection that the vendor closes in the instant in which we use it looks like a lost
+    # submission. At this pace a new one for each request costs nothing.
+    return httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
