@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     command: _Command = chosen.command
     try:
         settings = Settings.load(os.environ if environment is None else environment, Path(".env"))
-        logs.configure(settings)
+        logs.configure(settings, is_quiet=command in {_demo, _playground})
         return command(settings, chosen)
     except SettingsError as error:
         _say("\n".join(error.lines))

@@ -10,8 +10,12 @@ import structlog
 from bot.settings import Settings
 
 
-def configure(settings: Settings) -> None:
-    """Write every logger's lines, ours and the libraries', in one format to standard error."""
+def configure(settings: Settings, *, is_quiet: bool = False) -> None:
+    """Write every logger's lines, ours and the libraries', in one format to standard error.
+
+    ``is_quiet`` leaves out what isn't a warning, unless the operator chose a level.
+    """
+    level = "WARNING" if is_quiet and "log_level" not in settings.model_fields_set else settings.log_level
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -40,7 +44,11 @@ def configure(settings: Settings) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.log_level)
+    root.setLevel(level)
     # their lines at INFO name links with signatures, or say nothing to an operator
     for chatty in ("httpx", "httpcore", "discord", "alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # it warns at every start that there is no voice, which nobody misses
+    logging.getLogger("discord.client").setLevel(logging.ERROR)
+    if is_quiet:
+        logging.getLogger("discord.state").setLevel(logging.ERROR)  # simcord probes clients without intents

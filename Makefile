@@ -1,0 +1,47 @@
+# Everything sets itself up: Python 3.11+ and make are enough.
+.DEFAULT_GOAL := help
+.PHONY: help setup playground demo run test check format clean
+
+TOOLS := .tools
+# uv from the PATH when there is one, else one of our own below this folder
+UV := $(or $(shell command -v uv 2>/dev/null),$(TOOLS)/bin/uv)
+RUN := $(UV) run --frozen --all-extras
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(TOOLS)/bin/uv:
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+
+.venv/.ready: pyproject.toml uv.lock | $(filter $(TOOLS)/bin/uv,$(UV))
+	$(UV) sync --quiet --frozen --all-extras
+	@touch $@
+
+setup: .venv/.ready ## make the environment
+
+playground: setup ## the whole bot in a local browser, no token needed
+	@$(RUN) wanbot playground
+
+demo: setup ## one video in the terminal, no token needed (ARGS="--prompt …")
+	@$(RUN) wanbot demo $(ARGS)
+
+run: setup ## serve Discord; needs DISCORD_TOKEN
+	@$(RUN) wanbot run
+
+test: setup ## run every test
+	$(RUN) pytest -n auto --dist loadgroup $(ARGS)
+
+check: setup ## lint, types, layers, then every test
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) lint-imports
+	$(RUN) pyright
+	$(MAKE) test
+
+format: setup ## put the code into its form
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+clean: ## remove what was set up
+	rm -rf .venv $(TOOLS)
