@@ -45,7 +45,7 @@ def _card(answer: simcord.InteractionResult) -> tuple[str, str]:
         return "", "" if message is None else message.content
     embed = message.embeds[0]
     lines = [f"  {f'{field.name}:':9} {field.value}" for field in embed.fields]
-    return embed.title or "", "\n".join([embed.title or "", *lines])
+    return embed.title or "", "\n".join([embed.title or "", embed.description or "", *lines, ""])
 
 
 def _id_of(answer: simcord.InteractionResult) -> int:

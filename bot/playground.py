@@ -53,7 +53,9 @@ async def open_world(settings: Settings) -> AsyncGenerator[World]:
     async with open_app(settings) as app:
         run = simcord.run(app.bot, settle_timeout=60.0, check_errors=False)
         # else every message is dated at the start of the simulation
-        run._env.backend.clock._epoch = datetime.now(UTC)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        simulated = run._env.backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        simulated.clock._epoch = datetime.now(UTC)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        simulated.bot_user.name = "wanbot"
         async with run as env:
             try:
                 yield _populate(app, env)

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from bot.credits.allowance import PeriodLength
 
@@ -20,6 +33,9 @@ OWN_PREFIXES = ("DISCORD_", "PIXELDOJO_", "PIXAZO_", "PIXWITH_", "VTRIX_", "DEMO
 
 #: How alike a name must be to one of ours before we take it for a slip (1.0: the same).
 _NEAR_MISS = 0.85
+
+#: ``5`` or ``4-7``; no bot has a million shards
+_SHARD_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
 class SettingsError(Exception):
@@ -31,16 +47,34 @@ class SettingsError(Exception):
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be an address that begins with http:// or https://, without ? or #")
+    if not _is_plain_address(value) or "@" in value or "?" in value or "#" in value:
+        raise ValueError("must be an address that begins with http:// or https://, without a user name, ? or #")
     return value.rstrip("/")
 
 
+def _is_plain_address(value: str) -> bool:
+    """Whether it has a scheme, a host and a port that can be; what urllib says of others would show them."""
+    try:
+        parts = urlsplit(value)
+        is_complete = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return is_complete and value.isprintable() and " " not in value
+
+
 def _database_url(value: str) -> str:
-    if not value.startswith(("sqlite:///", "postgresql://")):
-        raise ValueError("must begin with sqlite:/// or postgresql://")
+    if not _is_database_address(value):
+        raise ValueError("must read sqlite:///path/of/a/file or postgresql://user:password@host:port/name")
     return value
+
+
+def _is_database_address(value: str) -> bool:
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):
+        return False
+    has_file = url.database not in {None, "", ":memory:"}
+    return url.drivername == "postgresql" or (url.drivername == "sqlite" and not url.host and has_file)
 
 
 def _path_with_slash(value: str) -> str:
@@ -51,7 +85,7 @@ def _path_with_slash(value: str) -> str:
 
 def _token(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
-    if not text.isascii() or any(character.isspace() for character in text):
+    if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be one word without spaces, as the vendor shows it")
     return value
 
@@ -62,11 +96,29 @@ def _shards(value: object) -> object:
         return value
     shards: list[int] = []
     for part in value.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal():
+        bounds = _SHARD_RANGE.fullmatch(part.strip())
+        if bounds is None:
             raise ValueError("must be numbers and ranges, as in 0,1,4-7")
-        shards += range(int(first), int(last or first) + 1)
-    return tuple(shards)
+        first, last = int(bounds[1]), int(bounds[2] or bounds[1])
+        if first > last:
+            raise ValueError("must have the lower number of a range first, as in 4-7")
+        shards += range(first, last + 1)
+    return tuple(dict.fromkeys(shards))
+
+
+def _prices_file(path: Path) -> Path:
+    _read_prices(path)
+    return path
+
+
+def _read_prices(path: Path) -> Mapping[str, Mapping[str, Decimal]]:
+    """Read a price list. Raises ``ValueError``, which shows nothing of the path or of what stands there."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        return {model: _prices_of(value) for model, value in table.items()}
+    except (OSError, ValueError, ArithmeticError) as error:
+        name = type(error).__name__
+        raise ValueError(f'can\'t be read as prices in US dollars, like "demo" = 0.01: {name}') from None
 
 
 def _upper(value: object) -> object:
@@ -99,7 +151,10 @@ class Settings(BaseModel):
     discord_token: Secret | None = Field(None, alias="DISCORD_TOKEN")
     discord_api_url: HttpUrl = Field("https://discord.com/api/v10", alias="DISCORD_API_URL")
     data_dir: Path = Field(Path("data"), alias="DATA_DIR")
-    given_database_url: Annotated[str, AfterValidator(_database_url)] | None = Field(None, alias="DATABASE_URL")
+    # it may hold a password
+    given_database_url: Annotated[str, AfterValidator(_database_url)] | None = Field(
+        None, alias="DATABASE_URL", repr=False
+    )
 
     pixeldojo_api_key: Secret | None = Field(None, alias="PIXELDOJO_API_KEY")
     pixeldojo_base_url: HttpUrl = Field("https://pixeldojo.ai/api/v1", alias="PIXELDOJO_BASE_URL")
@@ -119,7 +174,7 @@ class Settings(BaseModel):
     vtrix_base_url: HttpUrl = Field("https://cloud.vtrix.ai", alias="VTRIX_BASE_URL")
     vtrix_requests_per_minute: RequestsPerMinute = Field(60, alias="VTRIX_REQUESTS_PER_MINUTE")
     vtrix_body_shape: Literal["flat", "wrapped"] = Field("flat", alias="VTRIX_BODY_SHAPE")
-    prices_file: Path | None = Field(None, alias="PRICES_FILE")
+    prices_file: Annotated[Path, AfterValidator(_prices_file)] | None = Field(None, alias="PRICES_FILE")
     demo_provider: Annotated[bool, BeforeValidator(_boolean)] = Field(default=True, alias="DEMO_PROVIDER")
     demo_seconds: float = Field(20.0, alias="DEMO_SECONDS", ge=0, le=3600, allow_inf_nan=False)
 
@@ -137,6 +192,18 @@ class Settings(BaseModel):
     shard_ids: Annotated[tuple[int, ...] | None, BeforeValidator(_shards)] = Field(None, alias="SHARD_IDS")
     upload_limit_mib: int | None = Field(None, alias="UPLOAD_LIMIT_MIB", ge=1, le=500)
 
+    @field_validator("shard_ids")
+    @classmethod
+    def _shards_exist(cls, shards: tuple[int, ...] | None, known: ValidationInfo) -> tuple[int, ...] | None:
+        if shards is None or "shard_count" not in known.data:  # no number, or one that has a line of its own
+            return shards
+        count: int | None = known.data["shard_count"]
+        if count is None:
+            raise ValueError("needs the number of all shards, SHARD_COUNT")
+        if max(shards) >= count:
+            raise ValueError("must each be below the number of all shards")
+        return shards
+
     @property
     def database_url(self) -> str:
         """The database's address, the default beside the other data."""
@@ -153,16 +220,20 @@ class Settings(BaseModel):
         given = {**_read_env_file(env_file), **environment}
         # an empty variable is how compose files say "not set"
         given = {name: value.strip() for name, value in given.items() if value.strip()}
-        lines = _unknown_names(given, cls.names())
         known = {name: value for name, value in given.items() if name in cls.names()}
-        try:
-            settings = cls.model_validate(known)
-        except ValidationError as error:
-            raise SettingsError([*_mistakes(error), *lines]) from None  # the cause would show values
-        lines += _contradictions(settings)
-        if lines:
+        settings, mistakes = cls._validated(known)
+        lines = [*mistakes.values(), *_unknown_names(given, cls.names(), named=mistakes.keys())]
+        if settings is None or lines:
             raise SettingsError(lines)
         return settings
+
+    @classmethod
+    def _validated(cls, known: Mapping[str, str]) -> tuple[Self | None, Mapping[str, str]]:
+        try:
+            return cls.model_validate(known), {}
+        except ValidationError as error:
+            # it isn't passed on: it would show values
+            return None, _mistakes(error)
 
     def prices(self) -> Mapping[str, Mapping[str, Decimal]]:
         """Upstream US$ per model and resolution (``*``: any) from the operator's own price list.
@@ -172,11 +243,9 @@ class Settings(BaseModel):
         if self.prices_file is None:
             return {}
         try:
-            table = tomllib.loads(self.prices_file.read_text(encoding="utf-8"), parse_float=Decimal)
-            return {model: _prices_of(value) for model, value in table.items()}
-        except (OSError, ValueError, ArithmeticError) as error:
-            reason = f'PRICES_FILE: can\'t be read as prices in US dollars, like "demo" = 0.01: {type(error).__name__}'
-            raise SettingsError([reason]) from error
+            return _read_prices(self.prices_file)
+        except ValueError as error:
+            raise SettingsError([f"PRICES_FILE: {error}"]) from None
 
 
 def _prices_of(value: object) -> Mapping[str, Decimal]:
@@ -209,32 +278,30 @@ class _Slip(BaseModel):
 def _read_env_file(path: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
-    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+    try:
+        # some editors begin a file with a mark of its byte order
+        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path.name}: isn't text in UTF-8"]) from None
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _mistakes(error: ValidationError) -> list[str]:
+def _mistakes(error: ValidationError) -> dict[str, str]:
+    """One line for each variable, by its name."""
     slips = [_Slip.model_validate(each) for each in error.errors(include_input=False, include_url=False)]
     lines: dict[str, str] = {}
     for slip in slips:
         lines.setdefault(str(slip.loc[0]), f"{slip.loc[0]}: {slip.reason}")
-    return list(lines.values())
+    return lines
 
 
-def _unknown_names(given: Mapping[str, str], names: frozenset[str]) -> list[str]:
+def _unknown_names(given: Mapping[str, str], names: frozenset[str], *, named: Collection[str]) -> list[str]:
+    """A line for each name that isn't ours. What has a line already (``named``) is suggested by no other."""
     lines: list[str] = []
     for name in sorted(given.keys() - names):
         is_ours = name.upper().startswith(OWN_PREFIXES)
         near = difflib.get_close_matches(name.upper(), sorted(names), n=1, cutoff=0.6 if is_ours else _NEAR_MISS)
         if is_ours or near:
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near[0]}?" if near and near[0] not in named else ""
             lines.append(f"{name}: there is no such setting{hint}")
-    return lines
-
-
-def _contradictions(settings: Settings) -> list[str]:
-    lines: list[str] = []
-    if settings.shard_ids is not None and settings.shard_count is None:
-        lines.append("SHARD_IDS: needs the number of all shards, SHARD_COUNT")
-    elif settings.shard_ids and settings.shard_count and max(settings.shard_ids) >= settings.shard_count:
-        lines.append("SHARD_IDS: must each be below the number of all shards")
     return lines

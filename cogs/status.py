@@ -13,7 +13,7 @@ from bot.communities.rules import Community
 from bot.credits import ledger
 from bot.credits.allowance import period_at
 from bot.delivery.cards import WORDS, message_link, options_text
-from bot.delivery.messages import NO_MENTIONS, result_file
+from bot.delivery.messages import NO_MENTIONS, closing_files, result_file
 from bot.delivery.words import credits_text, disarmed, relative_time, shortened
 from bot.errors import Refusal
 from bot.jobs import store
@@ -158,9 +158,10 @@ class StatusCommands(Feature):
             if not fitted.is_file():
                 raise Refusal("This video is too large to be sent here again.")
             path = fitted
-        await interaction.response.send_message(
-            f"Here it is again, free. Job {job.id}", file=result_file(job, path), ephemeral=True
-        )
+        with closing_files([result_file(job, path)]) as files:
+            await interaction.response.send_message(
+                f"Here it is again, free. Job {job.id}", files=files, ephemeral=True
+            )
 
 
 def balance_text(account: ledger.Account, community: Community, *, next_period: str) -> str:

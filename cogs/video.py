@@ -10,7 +10,7 @@ import structlog
 from discord import app_commands
 
 from bot.delivery import faults
-from bot.delivery.messages import NO_MENTIONS, card_buttons, card_embed, card_files
+from bot.delivery.messages import NO_MENTIONS, card_buttons, card_embed, card_files, closing_files
 from bot.errors import AlreadyAccepted
 from bot.jobs import store
 from bot.jobs.job import Job
@@ -161,19 +161,17 @@ class VideoCommands(Feature):
     async def _answer(self, interaction: discord.Interaction[Any], job: Job) -> int:
         shown = self.services.presenter.card_of(job)
         self.services.presenter.answered(job, shown)
-        files = card_files(job, self.services.inputs_folder)
         embed, view = card_embed(shown), card_buttons(shown, job.id)
-        if interaction.response.is_done():
-            message = await interaction.edit_original_response(
-                embed=embed, view=view, attachments=files, allowed_mentions=NO_MENTIONS
+        with closing_files(card_files(job, self.services.inputs_folder)) as files:
+            if interaction.response.is_done():
+                message = await interaction.edit_original_response(
+                    embed=embed, view=view, attachments=files, allowed_mentions=NO_MENTIONS
+                )
+                return message.id
+            answer = await interaction.response.send_message(
+                embed=embed, view=view, files=files, allowed_mentions=NO_MENTIONS
             )
-            return message.id
-        answer = await interaction.response.send_message(
-            embed=embed, view=view, files=files, allowed_mentions=NO_MENTIONS
-        )
-        if answer.message_id is None:
-            return (await interaction.original_response()).id
-        return answer.message_id
+        return answer.message_id or (await interaction.original_response()).id
 
     async def _adopt_card(self, interaction: discord.Interaction[Any], job: Job) -> None:
         """Somebody else answered this very command: its card is ours."""

@@ -16,6 +16,9 @@ _T = TypeVar("_T")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
+#: so many keys that a model doesn't have are named in an answer
+_SHOWN_KEYS = 3
+
 #: In the order in which they say what a video starts from.
 MODE_NAMES: Mapping[Mode, str] = {
     Mode.TEXT: "text alone",
@@ -137,21 +140,25 @@ def parse_settings(spec: ModelSpec, text: str) -> tuple[dict[str, ParameterValue
     """Read ``steps=40 fps=24``; give the values, and what could not be read."""
     known = {parameter.key: parameter for parameter in spec.parameters}
     values: dict[str, ParameterValue] = {}
-    problems: list[OptionProblem] = []
+    unknown: list[str] = []
+    faults: list[str] = []
     for word in text.replace(",", " ").split():
         key, _, raw = word.partition("=")
         parameter = known.get(key.lower())
         if parameter is None:
-            problems.append(OptionProblem("settings", _unknown_key(spec, key)))
+            unknown.append(key)
             continue
         value = _parse(parameter, raw)
         if value is None:
-            problems.append(OptionProblem("settings", f"`{parameter.key}` takes {describe(parameter)}."))
+            faults.append(f"`{parameter.key}` takes {describe(parameter)}.")
         elif parameter.key in values:
-            problems.append(OptionProblem("settings", f"`{parameter.key}` is given twice; give it once."))
+            faults.append(f"`{parameter.key}` is given twice; give it once.")
         else:
             values[parameter.key] = value
-    return values, problems
+    if unknown:
+        faults.append(_unknown_keys(spec, unknown))
+    # a long text can hold the same fault very often
+    return values, [OptionProblem("settings", fault) for fault in dict.fromkeys(faults)]
 
 
 def describe(parameter: Parameter) -> str:
@@ -235,12 +242,13 @@ def _not_offered(option: str, given: str, spec: ModelSpec, accepted: str) -> Opt
     return OptionProblem(option, f"{given[:40]} isn't offered by {spec.name} here; choose {accepted}.")
 
 
-def _unknown_key(spec: ModelSpec, key: str) -> str:
+def _unknown_keys(spec: ModelSpec, keys: Sequence[str]) -> str:
     if not spec.parameters:
         return f"{spec.name} has no extra settings; leave this out."
     accepted = ", ".join(f"`{parameter.key}` ({describe(parameter)})" for parameter in spec.parameters)
-    shown = key[:30].replace("`", "'")
-    return f"`{shown}` isn't a setting of {spec.name}; it has {accepted}. Write them as `{spec.parameters[0].key}=…`."
+    first = list(dict.fromkeys(key[:30].replace("`", "'") or "=" for key in keys))[:_SHOWN_KEYS]
+    shown = one_of(f"`{key}`" for key in first)
+    return f"{shown} isn't a setting of {spec.name}; it has {accepted}. Write them as `{spec.parameters[0].key}=…`."
 
 
 def _parse(parameter: Parameter, raw: str) -> ParameterValue | None:

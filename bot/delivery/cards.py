@@ -77,16 +77,16 @@ class Card:
 
 def card(job: Job, *, spec: ModelSpec | None, sight: Sight, can_cancel_running: bool) -> Card:
     """The card of a job, as it stands now."""
+    prompt = disarmed(job.request.prompt, _PROMPT) or "No prompt: the picture decides."
     fields = (
         ("Model", spec.name if spec is not None else job.model),
-        ("Options", options_text(job.request)),
         ("Price", _price(job)),
-        ("Status", _status(job, sight)),
+        ("Options", options_text(job.request)),
         *_notes(job.request),
     )
     return Card(
         title=WORDS[job.state],
-        description=disarmed(job.request.prompt, _PROMPT) or "No prompt: the picture decides.",
+        description=f"{prompt}\n\n{_status(job, sight)}",
         fields=fields,
         footer=f"Job {job.id}",
         colour=_COLOURS[job.state],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -63,6 +64,16 @@ def card_embed(card: Card) -> discord.Embed:
 def card_files(job: Job, folder: Path) -> list[discord.File]:
     """Our own copies of what was attached: the vendors that fetch pictures get their links."""
     return [_attachment(media, job, folder) for media in job.request.media]
+
+
+@contextmanager
+def closing_files(files: list[discord.File]) -> Generator[list[discord.File]]:
+    """Close the files of an answer afterwards: discord.py forgets it for the first answer to an interaction."""
+    try:
+        yield files
+    finally:
+        for file in files:
+            file.close()
 
 
 def result_text(job: Job, *, is_link: bool) -> str:

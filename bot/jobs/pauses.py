@@ -30,8 +30,9 @@ class Pauses:
 
     def pause(self, provider: Provider, error: AuthFailed) -> None:
         """Take no submissions for now, and tell the operator, once."""
-        if provider.name not in self._retry_at:
-            log.error("provider paused: check its key and its funds", provider=provider.name, why=str(error))
+        if provider.name in self._retry_at:
+            return  # a look that fails as well puts nothing off
+        log.error("provider paused: check its key and its funds", provider=provider.name, why=str(error))
         self._retry_at[provider.name] = self._clock() + RETRY_EVERY
 
     def next_at(self) -> datetime | None:

@@ -9,13 +9,15 @@ from typing import Final
 _FIRST: Final = 5.0
 _YOUNG: Final = 10.0
 _SLOW: Final = 30.0
+#: so many failures in a row are as slow as it gets
+_MOST_DOUBLINGS: Final = 8
 #: seconds; a job is young for this long
 _YOUTH: Final = 600.0
 #: seconds; without a limit of the vendor's, a look costs nothing worth saving
 _UNLIMITED: Final = 1.0
 #: the part of a provider's request budget that looks may use; submits get the rest
 _SHARE: Final = 0.8
-#: looks are spread by this part of their distance, so that jobs don't march in step
+#: looks come earlier by up to this part of their distance, so that jobs don't march in step
 _JITTER: Final = 0.1
 
 
@@ -41,18 +43,26 @@ class Situation:
 
 def seconds_to_next_look(situation: Situation, *, chance: float) -> float:
     """Seconds from now to the next look. ``chance`` runs from 0.0 to 1.0."""
-    wait = _wait(situation)
-    if situation.requests_per_minute is not None:
-        wait = max(wait, situation.running * 60 / (situation.requests_per_minute * _SHARE))
-    wait = max(wait, situation.retry_after or 0.0)
-    return wait * (1 + _JITTER * (2 * chance - 1)) if situation.looks else wait * (1 - _JITTER * chance)
+    wait = max(_wait(situation), _turn(situation)) * (1 - _JITTER * chance)
+    if situation.retry_after is None:
+        return wait
+    # never before the time that the vendor named
+    return max(wait, situation.retry_after * (1 + _JITTER * chance))
 
 
 def _wait(situation: Situation) -> float:
     if situation.failures:
-        return min(_SLOW, _FIRST * 2**situation.failures)
+        return min(_SLOW, _FIRST * 2 ** min(situation.failures, _MOST_DOUBLINGS))
     if situation.requests_per_minute is None:
         return _UNLIMITED
     if situation.looks == 0:
         return _FIRST
-    return _YOUNG * (1 - _JITTER) if situation.age < _YOUTH else _SLOW
+    return _YOUNG if situation.age < _YOUTH else _SLOW
+
+
+def _turn(situation: Situation) -> float:
+    """Seconds until every job that shares the budget has had its look; before a first one, the others."""
+    if situation.requests_per_minute is None:
+        return 0.0
+    looks = situation.running if situation.looks or situation.failures else situation.running - 1
+    return looks * 60 / (situation.requests_per_minute * _SHARE)

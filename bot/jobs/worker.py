@@ -181,9 +181,11 @@ class Worker:
         )
         later = [ready_at(job) for job in waiting if ready_at(job) > now]
         self._look_at_queue_by(min(later, default=self._queue_at))
-        for job in waiting:
-            if job not in chosen and job.card_message_id is not None:
-                self._presenter.show(job, Sight(place=place_of(job, waiting)))
+        started = {job.id for job in chosen}
+        left = [job for job in waiting if job.id not in started]
+        for job in left:
+            if job.card_message_id is not None:
+                self._presenter.show(job, Sight(place=place_of(job, left)))
         return [Watch(job) for job in chosen]
 
     def _guarded(self, watch: Watch, step: Coroutine[None, None, None]) -> tuple[str, Coroutine[None, None, None]]:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from tests.discord.worlds import World, open_world
+from tests.imitations.pixeldojo import PixelDojoImitation
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncGenerator[World]:
+    """A bot with nothing but ``demo``."""
+    async with open_world(tmp_path) as world:
+        yield world
+
+
+class SimulatedLinks:
+    """Gets the links of attachments from the simulated Discord, where no HTTP reaches."""
+
+    def __init__(self) -> None:
+        self.world: World | None = None
+
+    async def __call__(self, url: str) -> bytes:
+        found = None if self.world is None else self.world.env.backend.cdn.get(url)
+        if found is None:
+            raise LookupError(url)
+        return found
+
+
+@pytest.fixture
+def links() -> SimulatedLinks:
+    return SimulatedLinks()
+
+
+@pytest.fixture
+async def vendor(links: SimulatedLinks) -> AsyncGenerator[PixelDojoImitation]:
+    """PixelDojo, imitated over real HTTP."""
+    async with PixelDojoImitation(key="pd_test", fetch=links) as vendor:
+        yield vendor
+
+
+@pytest.fixture
+async def dojo(tmp_path: Path, vendor: PixelDojoImitation, links: SimulatedLinks) -> AsyncGenerator[World]:
+    """A bot with PixelDojo and ``demo``; the vendor fetches pictures from the simulated Discord."""
+    environment = {
+        "PIXELDOJO_API_KEY": "pd_test",
+        "PIXELDOJO_BASE_URL": vendor.base_url,
+        "PIXELDOJO_REQUESTS_PER_MINUTE": "6000",
+        "DEFAULT_ALLOWANCE": "200",
+    }
+    async with open_world(tmp_path, environment) as world:
+        links.world = world
+        yield world

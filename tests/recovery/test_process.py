@@ -1,0 +1,528 @@
+"""The whole bot as a process: stories, stops, kills, and a Discord that fails in the ways it does."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import av
+import pytest
+from av import VideoFrame
+from PIL import Image
+from sqlalchemy import update
+
+from bot.clock import system_clock
+from bot.database.tables import jobs, remembered
+from bot.jobs.job import Reason, State
+from tests.imitations import pixeldojo
+from tests.imitations.discord_server import CutAfter, CutBefore, Delay, Fails, Fault, Interaction, RateLimited
+from tests.imitations.pixeldojo import Route
+from tests.recovery.processes import Stage, until
+
+#: longer than any test lasts
+FOREVER = Delay(600)
+FOREVER_AFTERWARDS = Delay(600, after=True)
+CALLBACK = "/interactions/*/*/callback"
+#: seconds that a stop may take
+LONGEST_STOP = 10
+MIB = 1 << 20
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
+    async with Stage.open(tmp_path) as opened:
+        yield opened
+
+
+@lru_cache(maxsize=1)
+def picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (640, 400), "teal").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def noisy_video(size: int) -> bytes:
+    """A real MP4 that no encoder makes small by itself."""
+    file = io.BytesIO()
+    width, height = 320, 240
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=24, options={"qp": "1", "preset": "ultrafast"})  # pyright: ignore[reportUnknownMemberType] - its keywords
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        while file.tell() < size:
+            noise = Image.frombytes("RGB", (width, height), os.urandom(width * height * 3))
+            container.mux(stream.encode(VideoFrame.from_image(noise)))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+# --- stories ---------------------------------------------------------------------------------------
+
+
+async def test_a_command_becomes_a_card_and_then_a_video(stage: Stage) -> None:
+    async with stage.serving() as bot:
+        run = await stage.ask_demo("a cat on a roof")
+        await run.answered()
+        card = run.message
+        assert card is not None
+        assert card.text.startswith("Queued")
+        assert card.labels == ["Cancel"]
+
+        job = await stage.done(run)
+
+        titles = [edit.embeds[0]["title"] for edit in card.edits]
+        assert titles[-1] == "Done"
+        assert titles == sorted(titles, key=["Queued", "Submitting", "Running", "Delivering", "Done"].index)
+        assert {edit.via for edit in card.edits} == {"bot"}
+        video = stage.videos(run)[0]
+        assert video.referenced is card
+        assert video.mentions == [stage.alice.id]
+        (file,) = video.attachments
+        assert (file.filename, file.description) == (f"wan-{job.id}.mp4", "a cat on a roof")
+        assert file.content[4:8] == b"ftyp"
+        stage.books.check()
+
+        code, seconds = await bot.terminate()
+        assert code == 0
+        assert seconds < LONGEST_STOP
+        assert not bot.errors
+
+
+async def test_a_vendor_fetches_the_picture_from_the_card(stage: Stage) -> None:
+    stage.vendor.polls = 0
+    async with stage.serving() as bot:
+        run = await stage.ask("it turns its head", image=("cat.png", picture()))
+        await run.answered()
+        # what the member sent is gone soon; the copy on the card is what counts
+        stage.discord.drop_uploads()
+
+        job = await stage.done(run)
+
+        (submission,) = stage.vendor.submissions
+        (attached,) = stage.cards(run)[0].attachments
+        link = urlsplit(str(submission.body["image_url"]))
+        assert (link.hostname, link.path) == ("127.0.0.1", attached.path)
+        assert submission.media["image_url"] == attached.content
+        assert stage.videos(run)[0].attachments[0].content == pixeldojo.small_video()
+        assert (job.quote, job.cost_amount) == (15, Decimal(3))
+        stage.books.check()
+        assert not bot.errors
+
+
+async def test_a_slow_answer_is_announced_and_then_becomes_the_card(stage: Stage) -> None:
+    async with stage.serving():
+        with stage.books.locked():
+            run = await stage.ask_demo()
+            await run.acked()
+            announced = run.message
+            assert announced is not None
+            assert announced.loading
+        await stage.done(run)
+        assert stage.cards(run) == [announced]
+        stage.books.check()
+
+
+async def test_shards_share_one_process(tmp_path: Path) -> None:
+    async with Stage.open(tmp_path, shards=2) as stage, stage.bot(SHARD_COUNT="2") as bot:
+        guild = stage.discord.add_guild(shard=1)
+        channel, bob = guild.add_channel(), guild.add_member("bob")
+        await stage.discord.wait_ready(timeout=30)
+        assert sorted(stage.discord.gateway.identifies) == [(0, 2), (1, 2)]
+        await stage.done(await stage.ask_demo(channel=channel, member=bob))
+        stage.books.check()
+        assert (await bot.terminate())[0] == 0
+
+
+# --- starting --------------------------------------------------------------------------------------
+
+
+async def test_commands_are_told_to_discord_only_when_they_changed(stage: Stage) -> None:
+    for expected in (1, 1):
+        async with stage.serving() as bot:
+            assert (await bot.terminate())[0] == 0
+        assert len(stage.discord.syncs) == expected
+    # what an older version of the bot would have left
+    stage.books.write(lambda c: c.execute(update(remembered).values(value="another definition")))
+    async with stage.serving() as bot:
+        await stage.discord.wait_for(lambda: len(stage.discord.syncs) == 2)
+        assert (await bot.terminate())[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        pytest.param({"DISCORD_TOKEN": "wrong.token.entirely"}, "DISCORD_TOKEN: Discord doesn't accept it", id="wrong"),
+        pytest.param({"DISCORD_TOKEN": ""}, "DISCORD_TOKEN: is missing", id="missing"),
+        pytest.param({"DISCORD_TOKN": "secret"}, "DISCORD_TOKN: there is no such setting", id="unknown"),
+    ],
+)
+async def test_a_start_with_bad_settings_ends_with_one_line_for_each(
+    stage: Stage, settings: dict[str, str], line: str
+) -> None:
+    async with stage.bot(**settings) as bot:
+        assert await bot.exit_code() == 2
+        plain = [each for each in bot.lines if not each.startswith("{")]
+        assert len(plain) == 1
+        assert plain[0].startswith(line)
+        assert not any(value in each for value in settings.values() if value for each in bot.lines)
+
+
+async def test_a_stop_is_obeyed_while_discord_does_not_answer_the_start(stage: Stage) -> None:
+    stage.discord.faults.add("GET", "/users/@me", FOREVER)
+    async with stage.bot() as bot:
+        await until(lambda: stage.discord.requests.to("GET", "/users/@me"), lambda: bot.lines)
+        code, seconds = await bot.terminate()
+        assert code == 0
+        assert seconds < LONGEST_STOP
+
+
+# --- stopping --------------------------------------------------------------------------------------
+
+
+async def test_a_stop_leaves_running_jobs_to_the_next_start(stage: Stage) -> None:
+    async with stage.serving(DEMO_SECONDS="3") as bot:
+        drawn, made = await stage.ask_demo(), await stage.ask("a dog")
+        for run in (drawn, made):
+            await stage.reached(run, State.RUNNING)
+        code, seconds = await bot.terminate()
+        assert code == 0
+        assert seconds < LONGEST_STOP / 2
+        assert not bot.errors
+    (submission,) = stage.vendor.submissions
+    stage.vendor.finish(submission.job_id)
+    async with stage.serving(DEMO_SECONDS="3"):
+        for run in (drawn, made):
+            await stage.done(run)
+    assert len(stage.vendor.submissions) == 1
+    stage.books.check()
+
+
+async def test_a_stop_finishes_what_ends_soon(stage: Stage) -> None:
+    stage.discord.faults.add("POST", f"/channels/{stage.channel.id}/messages", Delay(1))
+    async with stage.serving() as bot:
+        run = await stage.ask_demo()
+        await until(lambda: stage.discord.requests.to("POST", "/channels/*/messages"), lambda: bot.lines)
+        assert (await bot.terminate())[0] == 0
+        # nothing is left for the next start
+        await stage.done(run)
+        stage.books.check()
+
+
+async def test_a_stop_does_not_wait_for_slow_submissions_and_uploads(stage: Stage) -> None:
+    slow = stage.guild.add_channel("slow")
+    stage.discord.faults.add("POST", f"/channels/{slow.id}/messages", FOREVER)
+    stage.vendor.fault_next(Route.SUBMIT, pixeldojo.HANG_AFTER_JOB)
+    async with stage.serving() as bot:
+        uploaded, submitted = await stage.ask_demo(channel=slow), await stage.ask("a dog")
+        (submission,) = await stage.submitted()
+        await until(lambda: stage.discord.requests.to("POST", f"/channels/{slow.id}/messages"), lambda: bot.lines)
+        code, seconds = await bot.terminate()
+        assert code == 0
+        assert seconds < LONGEST_STOP
+    stage.discord.faults.clear()
+    stage.vendor.finish(submission.job_id)
+    async with stage.serving():
+        await stage.done(uploaded)
+        await stage.done(submitted)
+    assert len(stage.vendor.submissions) == 1
+    stage.books.check()
+
+
+# --- kills -----------------------------------------------------------------------------------------
+
+
+async def test_a_kill_while_jobs_wait_changes_nothing(stage: Stage) -> None:
+    stage.vendor.polls = 0
+    stage.vendor.fault_next(Route.SUBMIT, pixeldojo.rate_limited("3"))
+    async with stage.serving() as bot:
+        waiting = await stage.ask("waits for the vendor")
+        job = await stage.reached(waiting, State.QUEUED)
+        await until(lambda: len(stage.books.transitions(job)) == 3, lambda: stage.books.transitions(job))
+        await stage.kill(bot)
+    assert not stage.vendor.submissions
+    async with stage.serving():
+        await stage.done(waiting)
+    assert len(stage.vendor.submissions) == 1
+    stage.books.check()
+
+
+async def test_a_kill_between_a_job_and_its_card_leaves_one_of_each(stage: Stage) -> None:
+    heard = stage.discord.faults.add("POST", CALLBACK, FOREVER_AFTERWARDS)
+    async with stage.serving() as bot:
+        with_card = await stage.ask_demo("the card was posted, the bot never knew")
+        await until(lambda: with_card.message, lambda: bot.lines)
+        assert heard.hits == 1
+        stage.discord.faults.add("POST", CALLBACK, FOREVER)
+        without_card = await stage.ask_demo("the answer never arrived")
+        await stage.reached(without_card, State.QUEUED)
+        await stage.kill(bot)
+    stage.discord.faults.clear()
+    async with stage.serving():
+        for run in (with_card, without_card):
+            await stage.done(run)
+    assert stage.cards(with_card) == [with_card.message]
+    stage.books.check()
+
+
+async def test_a_kill_during_a_submission_never_submits_twice(stage: Stage) -> None:
+    # asked for one by one, since faults are told in the order of the submissions
+    asked: list[Interaction] = []
+    async with stage.serving() as bot:
+        for prompt, fault in (
+            ("the answer takes long", pixeldojo.HANG_AFTER_JOB),
+            ("the answer was cut", pixeldojo.CUT_AFTER_JOB),
+            ("it never arrived", pixeldojo.HANG),
+        ):
+            stage.vendor.fault_next(Route.SUBMIT, fault)
+            asked.append(await stage.ask(prompt))
+            await until(lambda: stage.vendor.count(Route.SUBMIT) == len(asked), lambda: bot.lines)
+        for run in asked:
+            await stage.reached(run, State.SUBMITTING)
+        await stage.kill(bot)
+    for submission in stage.vendor.submissions:
+        stage.vendor.finish(submission.job_id)
+    async with stage.serving() as bot:
+        lost = await stage.released(asked[2], State.LOST)
+        assert lost.reason is Reason.NO_ANSWER
+        # the operator is told
+        assert [error["job"] for error in bot.errors] == [lost.id]
+        for run in asked[:2]:
+            await stage.done(run)
+    assert stage.vendor.count(Route.SUBMIT) == 3
+    assert len(stage.vendor.submissions) == 2
+    stage.books.check()
+
+
+async def test_a_kill_while_jobs_run_loses_nothing(stage: Stage) -> None:
+    async with stage.serving(DEMO_SECONDS="2") as bot:
+        drawn, made = await stage.ask_demo(), await stage.ask("a dog")
+        for run in (drawn, made):
+            await stage.reached(run, State.RUNNING)
+        await stage.kill(bot)
+    (submission,) = stage.vendor.submissions
+    stage.vendor.finish(submission.job_id)
+    async with stage.serving(DEMO_SECONDS="2"):
+        for run in (drawn, made):
+            await stage.done(run)
+    assert len(stage.vendor.submissions) == 1
+    stage.books.check()
+
+
+async def test_a_kill_during_a_delivery_posts_once(stage: Stage) -> None:
+    before, after = stage.guild.add_channel("before"), stage.guild.add_channel("after")
+    stage.discord.faults.add("POST", f"/channels/{before.id}/messages", FOREVER)
+    stage.discord.faults.add("POST", f"/channels/{after.id}/messages", FOREVER_AFTERWARDS)
+    async with stage.serving() as bot:
+        asked = [await stage.ask_demo(channel=channel) for channel in (before, after)]
+        for run in asked:
+            job = await stage.reached(run, State.DELIVERING)
+            await until(
+                lambda path=f"/channels/{job.channel_id}/messages": stage.discord.requests.to("POST", path),
+                lambda: bot.lines,
+            )
+        await until(lambda: stage.videos(asked[1]), lambda: bot.lines)
+        await stage.kill(bot)
+    stage.discord.faults.clear()
+    assert not stage.videos(asked[0])
+    async with stage.serving():
+        for run in asked:
+            await stage.done(run)
+    stage.books.check()
+
+
+async def test_an_attempt_of_long_ago_is_looked_for_in_the_channel(tmp_path: Path) -> None:
+    # Discord remembers nonces for minutes only
+    async with Stage.open(tmp_path, nonce_seconds=0) as stage:
+        stage.discord.faults.add("POST", f"/channels/{stage.channel.id}/messages", FOREVER_AFTERWARDS)
+        async with stage.serving() as bot:
+            run = await stage.ask_demo()
+            await stage.reached(run, State.DELIVERING)
+            await until(lambda: stage.videos(run), lambda: bot.lines)
+            await stage.kill(bot)
+        stage.discord.faults.clear()
+        long_ago = system_clock() - timedelta(minutes=3)
+        stage.books.write(lambda c: c.execute(update(jobs).values(attempted_at=long_ago)))
+        async with stage.serving():
+            await stage.done(run)
+        stage.books.check()
+
+
+async def test_a_kill_before_the_last_edit_leaves_no_card_unfinished(stage: Stage) -> None:
+    stage.discord.faults.add("PATCH", "/channels/*/messages/*", FOREVER, times=None)
+    async with stage.serving() as bot:
+        run = await stage.ask_demo()
+        await stage.reached(run, State.SUCCEEDED)
+        await stage.kill(bot)
+    assert stage.cards(run)[0].text.startswith("Queued")
+    stage.discord.faults.clear()
+    async with stage.serving():
+        await stage.done(run)
+    stage.books.check()
+
+
+# --- Discord fails ---------------------------------------------------------------------------------
+
+
+async def test_jobs_go_on_while_the_gateway_is_away(stage: Stage) -> None:
+    gateway = stage.discord.gateway
+    async with stage.serving() as bot:
+        run = await stage.ask_demo()
+        await stage.reached(run, State.RUNNING)
+        async with stage.discord.gateway_down("abort"):
+            await stage.done(run)
+        await until(lambda: gateway.resumes == 1, lambda: bot.lines)
+        # a command that came meanwhile is told again
+        stage.discord.drop_gateway("reconnect")
+        await stage.done(await stage.ask_demo())
+        assert gateway.resumes == 2
+        stage.discord.drop_gateway("reconnect", resumable=False)
+        await until(lambda: len(gateway.identifies) == 2, lambda: bot.lines)
+        await stage.done(await stage.ask_demo())
+        stage.books.check()
+        assert (await bot.terminate())[0] == 0
+
+
+async def test_a_command_that_is_told_twice_is_one_job(stage: Stage) -> None:
+    async with stage.serving() as bot:
+        run = await stage.ask_demo()
+        stage.discord.redeliver(run)
+        await stage.done(run)
+        stage.discord.redeliver(run)
+        # and one that the bot surely handles afterwards
+        await stage.done(await stage.ask_demo())
+        assert stage.books.jobs == 2
+        assert len(stage.cards(run)) == 1
+        stage.books.check()
+        assert not bot.errors
+
+
+async def test_however_an_answer_fails_there_is_one_job_and_one_card(stage: Stage) -> None:
+    faults: dict[str, Fault] = {
+        "500": Fails(500),
+        "500, though it was done": Fails(500, handled=True),
+        "429": RateLimited(0.3),
+        "cut, though it was done": CutAfter(),
+        "cut before it was done": CutBefore(),
+    }
+    async with stage.serving() as bot:
+        asked: list[Interaction] = []
+        for name, fault in faults.items():
+            rule = stage.discord.faults.add("POST", CALLBACK, fault)
+            asked.append(await stage.ask_demo(name, member=stage.guild.add_member(name)))
+            await until(lambda rule=rule: rule.hits, lambda: bot.lines)
+        for run in asked:
+            await stage.done(run)
+        assert stage.books.jobs == len(faults)
+        stage.books.check()
+        assert not bot.errors
+
+
+async def test_an_answer_that_comes_too_late_costs_nothing(tmp_path: Path) -> None:
+    async with Stage.open(tmp_path, ack_seconds=0) as stage, stage.serving() as bot:
+        run = await stage.ask_demo()
+        job = await stage.reached(run, State.CANCELLED)
+        assert job.reason is Reason.UNANSWERED
+        assert stage.books.entries(job) == ["hold", "release"]
+        assert not stage.channel.messages
+        stage.books.check()
+        assert not bot.errors
+
+
+async def test_however_an_edit_fails_the_card_tells_the_end(stage: Stage) -> None:
+    faults: list[tuple[Fault, int]] = [(RateLimited(0.2), 3), (Fails(503), 1), (CutBefore(), 1), (CutAfter(), 1)]
+    async with stage.serving() as bot:
+        asked: list[Interaction] = []
+        for fault, times in faults:
+            channel = stage.guild.add_channel()
+            stage.discord.faults.add("PATCH", f"/channels/{channel.id}/messages/*", fault, times)
+            asked.append(await stage.ask_demo(channel=channel, member=stage.guild.add_member()))
+        for run in asked:
+            await stage.done(run)
+        stage.books.check()
+        assert not bot.errors
+
+
+async def test_however_a_post_fails_there_is_one_video(stage: Stage) -> None:
+    faults: list[tuple[Fault, int]] = [
+        (CutAfter(), 1),
+        (CutBefore(), 1),
+        (Fails(500), 2),
+        (Fails(502, handled=True), 1),
+        (Fails(503), 1),
+        (RateLimited(0.2), 2),
+    ]
+    async with stage.serving() as bot:
+        asked: list[Interaction] = []
+        for fault, times in faults:
+            channel = stage.guild.add_channel()
+            stage.discord.faults.add("POST", f"/channels/{channel.id}/messages", fault, times)
+            asked.append(await stage.ask_demo(channel=channel, member=stage.guild.add_member()))
+        for run in asked:
+            await stage.done(run)
+        stage.books.check()
+        assert not bot.errors
+
+
+async def test_a_video_that_discord_finds_too_large_is_made_smaller(stage: Stage) -> None:
+    # Nitro counts for what the member's command says, and not for what the bot may post
+    bob = stage.guild.add_member("bob", upload_limit=50 * MIB)
+    stage.vendor.video, stage.vendor.polls = noisy_video(12 * MIB), 0
+    async with stage.serving() as bot:
+        run = await stage.ask(member=bob)
+        await stage.done(run)
+        assert [each.status for each in stage.discord.requests.to("POST", "/channels/*/messages")] == [413, 200]
+        (file,) = stage.videos(run)[0].attachments
+        assert MIB < len(file.content) <= 10 * MIB
+        stage.books.check()
+        assert not bot.errors
+
+
+async def test_a_video_is_posted_though_its_card_was_deleted(stage: Stage) -> None:
+    async with stage.serving(DEMO_SECONDS="2.5") as bot:
+        run = await stage.ask_demo()
+        job = await stage.reached(run, State.RUNNING)
+        (card,) = stage.cards(run)
+        card.delete()
+        job = await stage.reached(run, State.SUCCEEDED)
+        (video,) = stage.videos(run)
+        assert video.referenced is None
+        assert stage.books.entries(job) == ["hold", "settle"]
+        stage.books.check()
+        assert (await bot.terminate())[0] == 0
+        assert stage.cards(run) == [card]
+        # one is enough to learn that it is gone
+        edits = stage.discord.requests.to("PATCH", f"/channels/{run.channel.id}/messages/{card.id}")
+        assert [edit.status for edit in edits].count(404) <= 1
+        assert not bot.errors
+
+
+async def test_a_video_that_can_not_be_posted_costs_nothing(stage: Stage) -> None:
+    silent, gone = stage.guild.add_channel("silent"), stage.guild.add_channel("gone")
+    async with stage.serving(DEMO_SECONDS="1") as bot:
+        asked = [await stage.ask_demo(channel=channel) for channel in (silent, gone)]
+        for run in asked:
+            await stage.reached(run, State.RUNNING)
+        silent.deny("send_messages")
+        gone.delete()
+        job = await stage.released(asked[0], State.FAILED)
+        assert job.reason is Reason.UNDELIVERABLE
+        job = await stage.reached(asked[1], State.FAILED)
+        assert job.reason is Reason.UNDELIVERABLE
+        assert stage.books.entries(job) == ["hold", "release"]
+        # for /wan history
+        assert (stage.folder / "data" / "videos" / f"{job.id}.mp4").is_file()
+        stage.books.check()
+        assert not bot.errors
+
+
+async def test_a_failing_start_of_discord_is_told_by_the_exit_code(stage: Stage) -> None:
+    stage.discord.faults.add("GET", "/users/@me", CutBefore(), times=None)
+    async with stage.bot() as bot:
+        assert await bot.exit_code() == 1
+        assert not any("Traceback" in line for line in bot.lines)
