@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 
 def _run(settings: Settings, chosen: argparse.Namespace) -> int:
     del chosen
-    import discord  # noqa: PLC0415 - only here, so that `wanbot check` is quick
+    import aiohttp  # noqa: PLC0415 - only here, so that `wanbot check` is quick
+    import discord  # noqa: PLC0415
 
     from bot.app import run  # noqa: PLC0415
 
@@ -58,6 +59,9 @@ def _run(settings: Settings, chosen: argparse.Namespace) -> int:
         raise SettingsError(
             ["DISCORD_TOKEN: Discord doesn't accept it; copy it anew from the developer portal"]
         ) from error
+    except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, TimeoutError) as error:
+        _say(f"Discord doesn't answer as it should; start again in a while: {str(error) or type(error).__name__}")
+        return FAILED
     return OK
 
 

@@ -7,7 +7,7 @@ import contextlib
 import random
 import secrets
 import signal
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -163,10 +163,29 @@ async def run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with open_app(settings) as app, app.bot:
         await _check_books(app.services.database)
-        await app.bot.login(settings.discord_token.get_secret_value())
-        await app.resume()
-        await _serve(app, stopped)
+        if await _done_before(stopped, _begin(app, settings.discord_token.get_secret_value())):
+            await _serve(app, stopped)
     log.info("stopped")
+
+
+async def _begin(app: App, token: str) -> None:
+    """Log in, and take up what the last run left."""
+    await app.bot.login(token)
+    await app.resume()
+
+
+async def _done_before(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Do the work unless told to stop meanwhile: a Discord that doesn't answer holds up no stop."""
+    tasks = working, stopping = asyncio.create_task(work), asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        return not stopping.done()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _serve(app: App, stopped: asyncio.Event) -> None:

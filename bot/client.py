@@ -17,6 +17,7 @@ from discord.http import Route
 
 from bot.database import remembered
 from bot.database.engine import Database
+from bot.delivery import faults
 from bot.services import Services
 from bot.tree import Tree
 
@@ -55,7 +56,11 @@ class WanBot(commands.AutoShardedBot):
         """Load the cogs, then tell Discord of the commands if they changed."""
         for extension in EXTENSIONS:
             await self.load_extension(extension)
-        await self.sync_commands(self.services.database)
+        try:
+            await self.sync_commands(self.services.database)
+        except faults.DISCORD_ERRORS as error:
+            # jobs don't wait for that, and the next start tries again
+            log.error("the commands can't be synced; what Discord has of them stays", why=str(error))
 
     async def sync_commands(self, database: Database) -> bool:
         """Sync only a definition that Discord hasn't got: it counts them, 200 new names a day."""

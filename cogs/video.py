@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.delivery import faults
 from bot.delivery.messages import NO_MENTIONS, card_buttons, card_embed, card_files, closing_files
-from bot.errors import AlreadyAccepted
+from bot.errors import AlreadyAccepted, Refusal
 from bot.jobs import store
 from bot.jobs.job import Job
 from bot.jobs.requests import Ask
@@ -137,7 +137,8 @@ class VideoCommands(Feature):
                 await uploads.discard(prepared.job_id)
                 await self._adopt_card(interaction, already.job)
                 return
-            except BaseException:
+            except Refusal:
+                # on any other error the job may have been stored, and needs its pictures
                 await uploads.discard(prepared.job_id)
                 raise
         await self._show_card(interaction, job)
@@ -153,8 +154,9 @@ class VideoCommands(Feature):
             elif faults.code_of(error) == faults.ALREADY_ACKNOWLEDGED:
                 await self._adopt_card(interaction, job)
             else:
-                # the card may stand or not: the worker looks, and makes one if need be
                 log.warning("the answer to a command got lost", job=job.id, why=str(error))
+                # the card may stand or not; if not, the worker makes one in a while
+                await self._adopt_card(interaction, job)
             return
         await self._remember_card(interaction, job, message_id)
 

@@ -14,34 +14,38 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import psycopg
 import pytest
 
 from bot.database.engine import Database, open_database
 from bot.database.migrate import migrate
+from bot.database.tables import metadata
 from tests.clocks import NOON, Clock
 
 #: seconds that the server may take to start, or to stop
-_PATIENCE = 30
+_PATIENCE: Final = 30
 #: nothing here outlives the test run, so nothing needs to reach the disk
-_SETTINGS = {
+_SETTINGS: Final = {
     "listen_addresses": "",
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
+    "autovacuum": "off",
     "shared_buffers": "16MB",
     "max_connections": "60",
-    "autovacuum": "off",
     "deadlock_timeout": "100ms",
 }
-_TEMPLATE = "migrated"
+#: a folder in memory, which many systems have
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a folder with a random name is made in it
+_ENOUGH_MEMORY: Final = 1 << 30
 
-on_postgres = pytest.mark.xdist_group("postgres")
+on_postgres: Final = pytest.mark.xdist_group("postgres")
 
 
 @pytest.fixture
@@ -56,30 +60,32 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def empty_database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without a table."""
-    if backend == "sqlite":
-        return f"sqlite:///{tmp_path / 'wanbot.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database()
-
-
-@pytest.fixture
 def database_url(backend: str, request: pytest.FixtureRequest) -> str:
     """A migrated database without a row."""
     return str(request.getfixturevalue(f"{backend}_url"))
 
 
 @pytest.fixture
-def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
-    path = tmp_path / "wanbot.db"
-    shutil.copy(migrated_file, path)
-    return f"sqlite:///{path}"
+def sqlite_url(quick_folder: Path, migrated_file: Path) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(dir=quick_folder) as folder:
+        yield f"sqlite:///{shutil.copy(migrated_file, folder)}"
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> str:
-    return postgres_server.create_database(template=_TEMPLATE)
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    yield postgres_server.url
+    postgres_server.clear()
+
+
+@pytest.fixture
+def empty_database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without a table."""
+    if backend == "sqlite":
+        yield f"sqlite:///{tmp_path / 'wanbot.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    with server.other_database() as url:
+        yield url
 
 
 @pytest.fixture
@@ -90,23 +96,30 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("migrated") / "wanbot.db"
+def quick_folder() -> Iterator[Path]:
+    """A folder where nobody waits for a disk."""
+    has_memory = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH_MEMORY
+    parent = _MEMORY if has_memory else None
+    with tempfile.TemporaryDirectory(prefix="wanbot-", dir=parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(quick_folder: Path) -> Path:
+    path = quick_folder / "wanbot.db"
     migrate(f"sqlite:///{path}", now=NOON)
     return path
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    # not below pytest's folders: they are closed to others, and a socket's path must be short
-    with tempfile.TemporaryDirectory(prefix="wanbot-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(Path(folder))
-        try:
-            server.start()
-            migrate(server.create_database(_TEMPLATE), now=NOON)
-            yield server
-        finally:
-            server.stop()
+def postgres_server(quick_folder: Path) -> Iterator[PostgresServer]:
+    # not below pytest's own folders: nobody else may enter them, and a socket's path must be short
+    server = PostgresServer(quick_folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 class PostgresServer:
@@ -114,37 +127,35 @@ class PostgresServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._data = folder / "data"
-        self._log = folder / "log"
-        self._names = (f"test_{number}" for number in count())
+        self._log = folder / "postgres.log"
+        self._names = (f"other_{number}" for number in count())
         self._process: subprocess.Popen[bytes] | None = None
-        self._admin: psycopg.Connection[Any] | None = None
+        # PostgreSQL refuses to run as root
+        self._owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+    @property
+    def url(self) -> str:
+        """The migrated database."""
+        return self._url("wanbot")
 
     def start(self) -> None:
-        self._data.mkdir()
         installed = _installed()
-        # PostgreSQL refuses to run as root, and who it runs as may not be allowed to read our environment
-        user: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        if self._owner is not None:
+            # who it runs as may not be allowed to read our environment
             installed = _copied(installed, self._folder / "programs")
             for path in (self._folder, *self._folder.rglob("*")):
-                os.chown(path, nobody.pw_uid, nobody.pw_gid)
-        create = ["-D", self._data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"]
+                os.chown(path, self._owner.pw_uid, self._owner.pw_gid)
+        place = ["-D", self._folder / "data"]
+        options = ["-U", "postgres", "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"]
+        made = self._launch(installed / "bin/initdb", *place, *options)
+        assert made.wait(_PATIENCE) == 0, self._log.read_text()
         settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        with self._log.open("wb") as log:
-            surroundings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **user}
-            surroundings["cwd"] = self._folder
-            made = subprocess.run([installed / "bin/initdb", *create], timeout=_PATIENCE, check=False, **surroundings)
-            assert made.returncode == 0, self._log.read_text()
-            serve = [installed / "bin/postgres", "-D", self._data, "-k", self._folder, *settings]
-            self._process = subprocess.Popen(serve, **surroundings)
-        self._admin = self._connect()
+        self._process = self._launch(installed / "bin/postgres", *place, "-k", self._folder, *settings)
+        self._wait(self._process)
+        self._execute("postgres", "CREATE DATABASE wanbot")
+        migrate(self.url, now=NOON)
 
     def stop(self) -> None:
-        if self._admin is not None:
-            self._admin.close()
         if self._process is None:
             return
         self._process.send_signal(signal.SIGINT)
@@ -154,21 +165,47 @@ class PostgresServer:
             self._process.kill()
             self._process.wait(_PATIENCE)
 
-    def create_database(self, name: str | None = None, *, template: str = "template0") -> str:
-        """Make a database; gives its URL."""
-        assert self._admin is not None
-        name = name or next(self._names)
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    def clear(self) -> None:
+        """Empty the migrated database; fails when somebody has left a transaction open."""
+        self._execute("wanbot", f"SET lock_timeout = '5s'; TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY")
+
+    @contextmanager
+    def other_database(self) -> Generator[str]:
+        """Lend an empty database."""
+        name = next(self._names)
+        self._execute("postgres", f"CREATE DATABASE {name}")
+        try:
+            yield self._url(name)
+        finally:
+            self._execute("postgres", f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={self._folder}"
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        assert self._process is not None
+    def _execute(self, name: str, statement: str) -> None:
+        with psycopg.connect(self._url(name), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _launch(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - a program of a package that we chose
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                user=None if self._owner is None else self._owner.pw_uid,
+                group=None if self._owner is None else self._owner.pw_gid,
+                extra_groups=None if self._owner is None else [],
+            )
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
         end = time.monotonic() + _PATIENCE
         while True:
             try:
-                return psycopg.connect(f"host={self._folder} user=postgres dbname=postgres", autocommit=True)
+                return self._execute("postgres", "SELECT 1")
             except psycopg.OperationalError as error:
-                if self._process.poll() is not None or time.monotonic() > end:
+                if process.poll() is not None or time.monotonic() > end:
                     raise AssertionError(f"PostgreSQL didn't start: {self._log.read_text()}") from error
             time.sleep(0.01)
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.delivery.words import credits_text, disarmed, relative_time
+from bot.delivery.words import credits_text, disarmed, relative_time, shortened
 from bot.jobs.job import Job, Reason, Request, State
 from bot.jobs.presenting import Sight
 from providers.types import Mode, ModelSpec
 
 _PROMPT: Final = 1000
+#: characters; Discord's own limit of a field
+_FIELD: Final = 1024
 _BAR: Final = 12
 
 #: The state's word, as the card shows it.
@@ -54,7 +56,8 @@ _SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.LINK_DEAD: "The provider finished, but its video couldn't be fetched. Try again.",
     Reason.NOT_A_VIDEO: "What the provider sent isn't a video that can be played. Try again.",
     Reason.UNDELIVERABLE: "The video couldn't be posted here. It is kept: `/wan history` has it.",
-    Reason.BY_MEMBER: "You stopped it.",
+    # a moderator may have done it
+    Reason.BY_MEMBER: "It was stopped.",
     Reason.GUILD_GONE: "The bot has left this community.",
     Reason.UNANSWERED: "Discord took the answer too late. Try again.",
     Reason.NOT_REACHED: "The provider couldn't be reached for a whole day. Try another model.",
@@ -104,7 +107,7 @@ def options_text(request: Request) -> str:
     parts += [f"{key}={_value(value)}" for key, value in request.parameters.items()]
     if request.negative_prompt:
         parts.append(f"without: {disarmed(request.negative_prompt, 100)}")
-    return " · ".join(part for part in parts if part)
+    return shortened(" · ".join(part for part in parts if part), _FIELD)
 
 
 def progress_bar(progress: float) -> str:
@@ -149,8 +152,8 @@ def _price(job: Job) -> str:
 
 def _notes(request: Request) -> tuple[tuple[str, str], ...]:
     notes = [f"{media.filename}: {media.note}" for media in request.media if media.note]
-    return (("Fitted", "\n".join(notes)),) if notes else ()
+    return (("Fitted", shortened("\n".join(notes), _FIELD)),) if notes else ()
 
 
 def _value(value: float) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")

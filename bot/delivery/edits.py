@@ -22,6 +22,11 @@ class Edit:
     is_transition: bool
     not_before: datetime | None = None
 
+    @property
+    def version(self) -> int:
+        """Which state of the job it shows."""
+        return self.job.version
+
 
 @dataclass(slots=True)
 class _Shown:
@@ -40,16 +45,19 @@ class Edits:
         self._wanted: dict[str, Edit] = {}
         self._shown: dict[str, _Shown] = {}
         self._cards = Counter[int]()
-        self._busy: set[int] = set()
+        #: by channel
+        self._under_way: dict[int, Edit] = {}
 
     def want(self, job: Job, card: Card) -> None:
-        """Ask for a card to be shown, in place of what was asked before."""
-        shown = self._shown.get(job.id)
-        if shown is not None and shown.card == card:
+        """Ask for a card to be shown, in place of what was asked before; what is older is passed over."""
+        waiting, coming = self._wanted.get(job.id), self._coming(job)
+        newest = max((each.version for each in (waiting, coming) if each is not None), default=job.version)
+        if job.version < newest:
+            return
+        if coming is not None and coming.card == card:
             self._wanted.pop(job.id, None)
             return
-        is_transition = shown is None or job.version != shown.version
-        self._wanted[job.id] = Edit(job, card, is_transition)
+        self._wanted[job.id] = Edit(job, card, is_transition=coming is None or job.version != coming.version)
 
     def shown(self, job: Job, card: Card) -> None:
         """A card shows this without an edit of ours: it was just posted."""
@@ -63,19 +71,19 @@ class Edits:
         due: dict[int, Edit] = {}
         for edit in self._wanted.values():
             channel_id = edit.job.channel_id
-            if channel_id in self._busy or self._when(edit) > now:
+            if channel_id in self._under_way or self._when(edit) > now:
                 continue
             rival = due.get(channel_id)
             if rival is None or (rival.job.state.is_open and not edit.job.state.is_open):
                 due[channel_id] = edit
         for edit in due.values():
             del self._wanted[edit.job.id]
-            self._busy.add(edit.job.channel_id)
+            self._under_way[edit.job.channel_id] = edit
         return list(due.values())
 
     def sent(self, edit: Edit) -> None:
         """The edit stands in the channel."""
-        self._busy.discard(edit.job.channel_id)
+        self._under_way.pop(edit.job.channel_id, None)
         if not edit.job.state.is_open:
             self._forget(edit.job)
             return
@@ -85,13 +93,17 @@ class Edits:
 
     def failed(self, edit: Edit, *, retry_in: timedelta) -> None:
         """The edit is to be tried again, unless a newer one is asked for."""
-        self._busy.discard(edit.job.channel_id)
-        edit.not_before = self._clock() + retry_in
-        self._wanted.setdefault(edit.job.id, edit)
+        self._under_way.pop(edit.job.channel_id, None)
+        newer = self._wanted.get(edit.job.id)
+        if newer is None:
+            edit.not_before = self._clock() + retry_in
+            self._wanted[edit.job.id] = edit
+        else:
+            newer.is_transition |= edit.is_transition
 
     def give_up(self, job: Job) -> None:
         """The card is gone."""
-        self._busy.discard(job.channel_id)
+        self._under_way.pop(job.channel_id, None)
         self._wanted.pop(job.id, None)
         self._forget(job)
 
@@ -101,9 +113,14 @@ class Edits:
         waits = [
             max(0.0, (self._when(edit) - now).total_seconds())
             for edit in self._wanted.values()
-            if edit.job.channel_id not in self._busy
+            if edit.job.channel_id not in self._under_way
         ]
         return min(waits, default=None)
+
+    def _coming(self, job: Job) -> Edit | _Shown | None:
+        """What the card shows, or will when the edit under way has arrived."""
+        under_way = self._under_way.get(job.channel_id)
+        return under_way if under_way is not None and under_way.job.id == job.id else self._shown.get(job.id)
 
     def _when(self, edit: Edit) -> datetime:
         shown = self._shown.get(edit.job.id)

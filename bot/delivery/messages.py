@@ -11,7 +11,7 @@ from typing import Final
 import discord
 
 from bot.delivery.cards import Card
-from bot.delivery.words import relative_time, shortened
+from bot.delivery.words import date_and_time, shortened
 from bot.jobs.job import Job, StoredMedia
 
 #: What a button does, and for which job: ``wan:cancel:0123456789ab``.
@@ -81,7 +81,7 @@ def result_text(job: Job, *, is_link: bool) -> str:
     if not is_link or job.result_url is None:
         return f"<@{job.user_id}> Your video is ready."
     expiry = job.result_expires_at
-    until = "for at most 24 hours" if expiry is None else f"until {relative_time(expiry)}"
+    until = "for at most 24 hours" if expiry is None else f"until {date_and_time(expiry)}"
     text = f"<@{job.user_id}> Your video is ready, but too large for this community: {job.result_url}"
     return f"{text}\nThe link works {until}."
 

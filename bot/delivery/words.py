@@ -15,6 +15,11 @@ def relative_time(instant: datetime) -> str:
     return f"<t:{int(instant.timestamp())}:R>"
 
 
+def date_and_time(instant: datetime) -> str:
+    """A timestamp in every reader's own time: ``20 November 2026 07:10``."""
+    return f"<t:{int(instant.timestamp())}:f>"
+
+
 def disarmed(text: str, most: int) -> str:
     """Somebody else's text, shortened, on one line, without mentions, markdown or direction tricks."""
     plain = "".join(" " if unicodedata.category(each) in _CONTROLS else each for each in text)

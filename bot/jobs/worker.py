@@ -227,22 +227,29 @@ class Worker:
             await self._apply(watch, lifecycle.ended(State.FAILED, reason))
             return
         provider, spec = offer
-        if watch.job.not_before is not None and self._clock() - watch.job.created_at > lifecycle.QUEUE_PATIENCE:
-            await self._apply(watch, lifecycle.ended(State.FAILED, Reason.NOT_REACHED))
+        reason = self._why_not(watch.job)
+        if reason is not None:
+            await self._apply(watch, lifecycle.ended(State.FAILED, reason))
             return
         links = await self._links(watch, spec)
         if links is None:
             return
         request = generation_request(watch.job.request, spec, path_of=self._media_path, links=links)
-        if not all(self._media_path(media.path).exists() for media in watch.job.request.media):
-            await self._apply(watch, lifecycle.ended(State.FAILED, Reason.IMAGE_GONE))
-            return
         await self._apply(watch, lifecycle.start_submitting(spec=spec, now=self._clock()))
         outcome = await _outcome_of(provider.submit(request))
         self._note_trouble(provider, outcome, watch.job)
         if isinstance(outcome, Submission):
             watch.estimate = outcome.estimated_seconds
         await self._apply(watch, lifecycle.after_submit(outcome, can_list=provider.can_list, now=self._clock()))
+
+    def _why_not(self, job: Job) -> Reason | None:
+        """What makes it pointless to submit a job that waited."""
+        was_refused = job.not_before is not None or job.card_message_id is None
+        if was_refused and self._clock() - job.created_at > lifecycle.QUEUE_PATIENCE:
+            return Reason.NOT_REACHED
+        if not all(self._media_path(media.path).exists() for media in job.request.media):
+            return Reason.IMAGE_GONE
+        return None
 
     async def _links(self, watch: Watch, spec: ModelSpec) -> dict[str, str] | None:
         """The links of the pictures on the card; None: the job can't be submitted now."""

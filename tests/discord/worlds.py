@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
+import json
 import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -153,7 +154,8 @@ async def open_world(
         env = simcord.Env(app.bot, check_errors=False, settle_timeout=20.0)
         clock_holder.append(env)
         await env.start()
-        _harden(env, upload_limit)
+        harden(env, upload_limit)
+        enforce_nonces(app.bot, {})
         world = _populate(app, env, settings)
         try:
             yield world
@@ -195,7 +197,7 @@ def _populate(app: App, env: simcord.Env, settings: Settings) -> World:
     )
 
 
-def _harden(env: simcord.Env, upload_limit: int) -> None:
+def harden(env: simcord.Env, upload_limit: int = 10 << 20) -> None:
     """Make the simulation as strict as Discord where it isn't: upload limits, and settling fast."""
     env._settle_internal = functools.partial(env._settle_internal, idle=0.001)  # pyright: ignore[reportPrivateUsage]
     keep = env.backend.cdn.store_attachment
@@ -208,3 +210,28 @@ def _harden(env: simcord.Env, upload_limit: int) -> None:
         return keep(attachment_id, channel_id, filename, data, description)
 
     env.backend.cdn.store_attachment = limited
+
+
+def enforce_nonces(bot: discord.Client, known: dict[tuple[str, str], Any]) -> None:
+    """Give the first message for a nonce that was seen in the channel, as Discord does for some minutes."""
+    inner = bot.http.request
+
+    async def request(route: Any, **kwargs: Any) -> Any:
+        nonce = _nonce_of(kwargs)
+        if route.method != "POST" or nonce is None:
+            return await inner(route, **kwargs)
+        key = (route.url, nonce)
+        if key not in known:
+            known[key] = await inner(route, **kwargs)
+        return known[key]
+
+    bot.http.request = request
+
+
+def _nonce_of(kwargs: Mapping[str, Any]) -> str | None:
+    payload: dict[str, Any] = kwargs.get("json") or {}
+    form: list[dict[str, Any]] = kwargs.get("form") or []
+    for part in form:
+        if part["name"] == "payload_json":
+            payload = json.loads(part["value"])
+    return payload.get("nonce")
