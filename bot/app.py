@@ -89,10 +89,12 @@ async def open_app(
         stack.push_async_callback(database.close)
         registry = Registry.of(make_providers(settings, clock=clock))
         stack.push_async_callback(registry.close)
-        media = MediaWorkers()
-        stack.push_async_callback(media.close)
+        # apart, so that a member's picture never waits for a long encoding
+        image_workers, video_workers = MediaWorkers(count=1, time_limit=30), MediaWorkers(count=1)
+        stack.push_async_callback(image_workers.close)
+        stack.push_async_callback(video_workers.close)
         client = http or await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        videos = Videos(workers=media, client=client, trusted_hosts=_trusted_hosts(settings, registry))
+        videos = Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry))
         bot = WanBot(shard_count=settings.shard_count, shard_ids=settings.shard_ids)
         presenter = DiscordPresenter(
             client=bot,
@@ -143,7 +145,7 @@ async def open_app(
             ),
             presenter=presenter,
             worker=worker,
-            images=Images(workers=media),
+            images=Images(workers=image_workers),
             videos=videos,
             inputs_folder=folders.inputs,
             videos_folder=folders.videos,

@@ -58,9 +58,9 @@ class WanBot(commands.AutoShardedBot):
             await self.load_extension(extension)
         try:
             await self.sync_commands(self.services.database)
-        except faults.DISCORD_ERRORS as error:
+        except faults.DISCORD_ERRORS:
             # jobs don't wait for that, and the next start tries again
-            log.error("the commands can't be synced; what Discord has of them stays", why=str(error))
+            log.exception("the commands can't be synced; what Discord has of them stays")
 
     async def sync_commands(self, database: Database) -> bool:
         """Sync only a definition that Discord hasn't got: it counts them, 200 new names a day."""

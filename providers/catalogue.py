@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from providers.types import CostUnit, ImageLimits, ImageStrategy, Mode, ModelSpec, Parameter, Price
@@ -64,6 +65,70 @@ PIXELDOJO_WAN_27_I2V = ModelSpec(
     adult=True,
 )
 
+#: jpg, jpeg and png up to 10 MB, says the vendor's skill (nano-banana-image-gen 1.0.1). The sides, and that a
+#: picture had better not be transparent, are assumed from what Alibaba states for the same models.
+_PIXWITH_IMAGE = ImageLimits(
+    content_types=("image/png", "image/jpeg"),
+    max_bytes=10_000_000,
+    min_side=360,
+    max_side=2000,
+    alpha=False,
+)
+
+# https://pixwith.ai/api/docs/video-models/wan-2-2
+PIXWITH_WAN_22_LITE = ModelSpec(
+    id="pixwith/wan-2.2-lite",
+    provider="pixwith",
+    name="Wan 2.2 Lite",
+    # "text-to-video and image-to-video", says the page of all three, but of this one: "provide 1 image"
+    modes=(Mode.IMAGE,),
+    # [assumed] the vendor names no price of a video; PRICES_FILE puts a real one over it
+    price=Price(unit=CostUnit.USD, per_video={"*": Decimal("0.10")}),
+    resolutions=("720p",),
+    default_resolution="720p",
+    aspect_ratios=("16:9", "9:16"),
+    default_aspect_ratio="16:9",
+    aspect_ratio_modes=(Mode.IMAGE,),
+    # "fixed duration", without saying which; [assumed] 5, as with the vendor's other two
+    durations=(5,),
+    default_duration=5,
+    fixed_duration=True,
+    has_seed=False,
+    enhances_prompt=True,
+    image=_PIXWITH_IMAGE,
+    image_strategy=ImageStrategy.UPLOAD,
+)
+
+# https://pixwith.ai/api/docs/video-models/wan-2-2
+PIXWITH_WAN_22_PRO = ModelSpec(
+    id="pixwith/wan-2.2-pro",
+    provider="pixwith",
+    name="Wan 2.2 Pro",
+    modes=(Mode.TEXT, Mode.IMAGE, Mode.FIRST_LAST),
+    # [assumed] US$ 0.20 and 0.40 for 5 s; PRICES_FILE puts a real one over it
+    price=Price(unit=CostUnit.USD, per_second={"480p": Decimal("0.04"), "720p": Decimal("0.08")}),
+    resolutions=("480p", "720p"),
+    default_resolution="480p",
+    aspect_ratios=("16:9", "9:16"),
+    default_aspect_ratio="16:9",
+    aspect_ratio_modes=(Mode.TEXT, Mode.IMAGE, Mode.FIRST_LAST),
+    durations=(5, 8),
+    default_duration=5,
+    has_seed=False,
+    enhances_prompt=True,
+    image=_PIXWITH_IMAGE,
+    image_strategy=ImageStrategy.UPLOAD,
+)
+
+# https://pixwith.ai/api/docs/video-models/wan-2-2: the same table as Pro's
+PIXWITH_WAN_22_FAST = replace(
+    PIXWITH_WAN_22_PRO,
+    id="pixwith/wan-2.2-fast",
+    name="Wan 2.2 Fast",
+    # [assumed] US$ 0.10 and 0.15 for 5 s; PRICES_FILE puts a real one over it
+    price=Price(unit=CostUnit.USD, per_second={"480p": Decimal("0.02"), "720p": Decimal("0.03")}),
+)
+
 DEMO = ModelSpec(
     id="demo",
     provider="demo",
@@ -85,5 +150,8 @@ DEMO = ModelSpec(
 MODELS: tuple[ModelSpec, ...] = (
     PIXELDOJO_WAN_22_STANDARD,
     PIXELDOJO_WAN_27_I2V,
+    PIXWITH_WAN_22_LITE,
+    PIXWITH_WAN_22_PRO,
+    PIXWITH_WAN_22_FAST,
     DEMO,
 )

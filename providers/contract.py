@@ -55,6 +55,11 @@ class Provider(ABC):
     async def check(self) -> None:
         """Make one call that costs nothing and needs the key; raise what is wrong."""
 
+    def offers(self, spec: ModelSpec) -> bool:
+        """Whether this model of the provider can be used as it is configured now."""
+        del spec
+        return True
+
     async def cancel(self, task_id: str) -> bool:
         """Stop a task; true only when the vendor confirms that it will not be charged."""
         del task_id

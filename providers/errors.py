@@ -48,7 +48,22 @@ class Unavailable(ProviderError):  # noqa: N818 - the reaction is the name, as i
 
 
 class Refused(ProviderError):  # noqa: N818
-    """The vendor read the request and won't do it. Asking again gives the same answer."""
+    """The vendor read the request and won't do it. Asking again gives the same answer.
+
+    ``advice`` is our own sentence for the member, saying what to do; None: nothing more is known.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        vendor_message: str | None = None,
+        vendor_code: str | None = None,
+        advice: str | None = None,
+    ) -> None:
+        """Add our own advice to the usual fields."""
+        super().__init__(reason, vendor_message=vendor_message, vendor_code=vendor_code)
+        self.advice = advice
 
 
 class OutcomeUnknown(ProviderError):  # noqa: N818

@@ -34,6 +34,8 @@ from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, Provide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from typing import BinaryIO
 
 #: seconds; a submission may take long, since some vendors fetch the pictures before they answer
 SUBMIT_TIMEOUT = httpx.Timeout(60.0, connect=10.0, write=30.0, pool=10.0)
@@ -42,6 +44,9 @@ SUBMIT_TOTAL = 110.0
 #: seconds; for each part of a repeatable question, and for its whole
 ASK_TIMEOUT = httpx.Timeout(30.0)
 ASK_TOTAL = 30.0
+#: seconds; for each part of an upload, and for its whole
+UPLOAD_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+UPLOAD_TOTAL = 120.0
 #: seconds; a submission that would wait longer for its slot is better queued, where it can be cancelled
 SUBMIT_PATIENCE = 10.0
 #: seconds after a 429 that names none
@@ -56,6 +61,9 @@ MAX_MESSAGE = 500
 _SHORTEST_SECRET = 4
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+#: a store's refusals that are about the moment
+_TRY_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class VendorAnswer(BaseModel):
@@ -77,6 +85,15 @@ class VendorWords:
 
     code: str | None = None
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """Where a file may be put, and what is to stand before it. Who has it can write there, so no repr shows it."""
+
+    url: str = field(repr=False)
+    #: in the order in which they are sent
+    fields: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +175,44 @@ class VendorHttp:
         raise OutcomeUnknown(f"{self.name} gave no answer to a submission ({got})") from got
 
     async def ask(
-        self, path: str, *, answer: type[M], method: str = "GET", json: Mapping[str, object] | None = None
+        self,
+        path: str,
+        *,
+        answer: type[M],
+        method: str = "GET",
+        json: Mapping[str, object] | None = None,
+        urgent: bool = False,
     ) -> M:
         """Ask what can be asked again.
 
+        ``urgent`` is for what a submission waits for: it goes first and, like that, fails rather than waits long.
+
         Raises ``Unavailable``, ``AuthFailed``, or ``ContractBroken`` (``UnknownTask`` for a 404).
         """
-        got = await self._exchange(method, path, json=json, submit=False)
+        got = await self._exchange(method, path, json=json, submit=False, urgent=urgent)
         if isinstance(got, _Answer):
             return self._parsed(got, answer, submit=False)
         raise Unavailable(f"{self.name} gave no answer ({got})") from got
+
+    async def upload(self, form: UploadForm, *, path: Path, filename: str, content_type: str) -> None:
+        """POST a file to the store of the vendor's choice, as the last part of its form.
+
+        The file is read while it is sent. The store is another's: none of our headers go there, nothing of
+        its answer is passed on, and it doesn't count in the budget.
+
+        Raises ``Unavailable``, or ``Refused`` for an address or a file that can't be used, and for a 4xx.
+        """
+        url = self._checked_store(form.url)
+        try:
+            file = await asyncio.to_thread(path.open, "rb")
+        except OSError as error:
+            raise Refused(f"{self.name}: the file to upload can't be read ({type(error).__name__})") from None
+        with file:
+            got = await self._uploaded(url, form, (filename, file, content_type))
+        if not isinstance(got, _Answer):
+            raise Unavailable(f"{self.name}'s store gave no answer to an upload ({got})") from got
+        if not _is_success(got):
+            raise _upload_error(self.name, got)
 
     def redact(self, text: str) -> str:
         """Take our own key out of a vendor's text, should it repeat it."""
@@ -181,10 +226,10 @@ class VendorHttp:
             await self._client.aclose()
 
     async def _exchange(
-        self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool
+        self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool, urgent: bool = False
     ) -> _Answer | httpx.RequestError:
         """Make one request in its slot. A transport error is returned, so that its context ends here."""
-        priority, patience = (Priority.SUBMIT, SUBMIT_PATIENCE) if submit else (Priority.POLL, math.inf)
+        priority, patience = (Priority.SUBMIT, SUBMIT_PATIENCE) if submit or urgent else (Priority.POLL, math.inf)
         try:
             async with self.budget.slot(priority, patience=patience):
                 got = await self._send(method, path, json=json, submit=submit)
@@ -216,6 +261,34 @@ class VendorHttp:
             json=json,
             timeout=SUBMIT_TIMEOUT if submit else ASK_TIMEOUT,
         )
+
+    async def _uploaded(
+        self, url: httpx.URL, form: UploadForm, file: tuple[str, BinaryIO, str]
+    ) -> _Answer | httpx.RequestError:
+        request = self._client.build_request(
+            "POST",
+            url,
+            headers={"Accept-Encoding": "identity"},
+            data=form.fields,
+            # read in blocks of 64 KiB, each a moment too short to be worth a thread
+            files={"file": file},
+            timeout=UPLOAD_TIMEOUT,
+        )
+        try:
+            async with asyncio.timeout(UPLOAD_TOTAL):
+                return await self._answer_to(request)
+        except TimeoutError:
+            return httpx.WriteTimeout("the upload took too long")
+        except httpx.RequestError as error:
+            return self._bare(error)
+
+    def _checked_store(self, address: str) -> httpx.URL:
+        """Let a vendor choose any store that is reached safely; without TLS only its own host, which we chose."""
+        url, own = _parsed_url(address), httpx.URL(self._base)
+        is_safe = url is not None and (url.scheme == "https" or (url.scheme == "http" and url.host == own.host))
+        if url is None or not is_safe or not url.host or url.userinfo:
+            raise Refused(f"{self.name} names an address for uploads that is not safe to use")
+        return url
 
     async def _answer_to(self, request: httpx.Request) -> _Answer:
         response = await self._client.send(request, stream=True, follow_redirects=False)
@@ -325,6 +398,13 @@ def _ask_error(name: str, got: _Answer, words: VendorWords) -> ProviderError:
         reason = f"{reason}: the task is unknown there"
         return UnknownTask(reason, vendor_message=words.message, vendor_code=words.code)
     return ContractBroken(reason, vendor_message=words.message, vendor_code=words.code)
+
+
+def _upload_error(name: str, got: _Answer) -> ProviderError:
+    """Tell what a store's status says. What it refuses once it refuses again, unless it is out of breath."""
+    reason = f"{name}'s store answered {got.status} to an upload"
+    is_final = httpx.codes.is_client_error(got.status) and got.status not in _TRY_AGAIN
+    return Refused(reason) if is_final else Unavailable(reason, retry_after=got.retry_after)
 
 
 def _common_error(name: str, got: _Answer, words: VendorWords) -> ProviderError | None:

@@ -136,6 +136,13 @@ def allowed_durations(spec: ModelSpec, most: int | None) -> tuple[int, ...]:
     return spec.durations if most is None else tuple(seconds for seconds in spec.durations if seconds <= most)
 
 
+def shapes_at(spec: ModelSpec, resolution: str) -> tuple[str, ...]:
+    """The aspect ratios that the model has at one of its resolutions."""
+    if not spec.sizes:
+        return spec.aspect_ratios
+    return tuple(shape for shape in spec.aspect_ratios if (resolution, shape) in spec.sizes)
+
+
 def parse_settings(spec: ModelSpec, text: str) -> tuple[dict[str, ParameterValue], list[OptionProblem]]:
     """Read ``steps=40 fps=24``; give the values, and what could not be read."""
     known = {parameter.key: parameter for parameter in spec.parameters}
@@ -215,13 +222,29 @@ def _choice_problems(
     if not durations:
         yield OptionProblem("duration", f"This community allows up to {max_duration} s; {spec.name} starts above it.")
     elif wish.duration is not None and wish.duration not in durations:
-        yield _not_offered("duration", f"{wish.duration} seconds", spec, durations_text(durations))
+        yield _duration_not_offered(spec, wish.duration, durations)
     if wish.aspect_ratio is None:
         return
     if mode not in spec.aspect_ratio_modes:
         yield OptionProblem("aspect_ratio", f"{spec.name} takes the shape from what you attach; leave it out.")
     elif wish.aspect_ratio not in spec.aspect_ratios:
         yield _not_offered("aspect_ratio", wish.aspect_ratio, spec, one_of(spec.aspect_ratios))
+    elif wish.resolution in resolutions or (wish.resolution is None and resolutions):
+        yield from _size_problems(spec, wish.resolution, wish.aspect_ratio, resolutions)
+
+
+def _size_problems(
+    spec: ModelSpec, wished: str | None, aspect_ratio: str, allowed: Sequence[str]
+) -> Iterable[OptionProblem]:
+    """A shape that the model has, though not at this resolution (None: at the one that is used then)."""
+    resolution = wished or _default(spec.default_resolution, allowed, spec.resolutions)
+    shapes = shapes_at(spec, resolution)
+    if aspect_ratio in shapes:
+        return
+    others = [name for name in allowed if aspect_ratio in shapes_at(spec, name)]
+    instead = f", or {one_of(others)} for {aspect_ratio}" if others else ""
+    message = f"{spec.name} has no {aspect_ratio} at {resolution}; choose {one_of(shapes)}{instead}."
+    yield OptionProblem("aspect_ratio", message)
 
 
 def _number_problems(spec: ModelSpec, wish: Wish) -> Iterable[OptionProblem]:
@@ -240,6 +263,13 @@ def _too_long(option: str, limit: int, length: int) -> OptionProblem:
 
 def _not_offered(option: str, given: str, spec: ModelSpec, accepted: str) -> OptionProblem:
     return OptionProblem(option, f"{given[:40]} isn't offered by {spec.name} here; choose {accepted}.")
+
+
+def _duration_not_offered(spec: ModelSpec, given: int, durations: Sequence[int]) -> OptionProblem:
+    length = durations_text(durations)
+    if spec.fixed_duration:
+        return OptionProblem("duration", f"{spec.name} has one fixed length, about {length}; leave this out.")
+    return _not_offered("duration", f"{given} seconds", spec, length)
 
 
 def _unknown_keys(spec: ModelSpec, keys: Sequence[str]) -> str:

@@ -29,10 +29,10 @@ class Registry:
 
     @classmethod
     def of(cls, providers: Iterable[Provider], models: Iterable[ModelSpec] = MODELS) -> Registry:
-        """Offer every model, not retired, whose provider is given."""
+        """Offer every model, not retired, whose provider is given and offers it."""
         by_name = {provider.name: provider for provider in providers}
-        offered = {spec.id: spec for spec in models if spec.provider in by_name and spec.successor is None}
-        return cls(by_name, offered)
+        current = [spec for spec in models if spec.provider in by_name and spec.successor is None]
+        return cls(by_name, {spec.id: spec for spec in current if by_name[spec.provider].offers(spec)})
 
     def provider_of(self, spec: ModelSpec) -> Provider:
         """The provider that offers this model."""

@@ -112,9 +112,14 @@ class ModelSpec:
     default_aspect_ratio: str = ""
     #: modes in which the vendor heeds an aspect ratio
     aspect_ratio_modes: tuple[Mode, ...] = (Mode.TEXT,)
+    #: by resolution and aspect ratio, the vendor's own word for the size, where only these pairs exist;
+    #: empty: every pair does
+    sizes: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     #: seconds, ascending
     durations: tuple[int, ...] = (5,)
     default_duration: int = 5
+    #: the vendor sets the length itself: it is told by the one entry of ``durations``, and never sent
+    fixed_duration: bool = False
     has_seed: bool = True
     max_seed: int = 2**31 - 1
     #: whether the vendor rewrites prompts when it isn't told; None: it has no such option
@@ -191,6 +196,8 @@ class Rejected:
     """The vendor gave up on the task. ``reason`` is its own text, not trusted."""
 
     reason: str
+    #: our own sentence for the member, saying what to do; None: nothing more is known than that it failed
+    advice: str | None = None
 
 
 #: what a look at a task can tell

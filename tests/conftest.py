@@ -1,7 +1,7 @@
 """The databases that tests run on: SQLite files, and a PostgreSQL of their own.
 
-A test that takes ``database`` or ``database_url`` runs once on each. Tests on PostgreSQL stay together in
-one worker, so that one server serves them all; when it can't be started, they fail.
+A test that takes ``database`` or ``database_url`` runs once on each. Every worker starts a server of its
+own when it comes to its first test that needs one; when the server can't be started, the tests fail.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ _SETTINGS: Final = {
 }
 #: a folder in memory, which many systems have
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a folder with a random name is made in it
-_ENOUGH_MEMORY: Final = 1 << 30
-
-on_postgres: Final = pytest.mark.xdist_group("postgres")
+_ENOUGH_MEMORY: Final = 2 << 30
 
 
 @pytest.fixture
@@ -53,7 +51,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=on_postgres)])
+@pytest.fixture(params=["sqlite", "postgres"])
 def backend(request: pytest.FixtureRequest) -> str:
     """Each kind of database in turn."""
     return str(request.param)

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class SqliteDatabase:
         self._engine = sync_engine(url)
         self._writer = _Writer(self._engine)
         self._reading = sync_engine(url, begin="BEGIN")
+        event.listen(self._reading, "connect", _refuse_changes)
         self._readers = ThreadPoolExecutor(_READERS, "database-reader")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -89,7 +91,9 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """See ``Database``."""
-        await asyncio.to_thread(self._writer.close)
+        # here and not in a thread: nothing may be queued behind the end
+        self._writer.end()
+        await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._readers.shutdown)
         self._engine.dispose()
         self._reading.dispose()
@@ -100,16 +104,16 @@ class PostgresDatabase:
 
     def __init__(self, url: URL) -> None:
         self._engine = sync_engine(url)
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(8, "database")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
-        # shielded: a cancelled caller must not leave the thread's outcome unread
         return await asyncio.get_running_loop().run_in_executor(self._threads, _transact, self._engine, work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
-        return await self.write(work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _transact, self._reading, work)
 
     async def close(self) -> None:
         """See ``Database``."""
@@ -129,12 +133,22 @@ class _Unit:
         self.future: Future[Any] = Future()
 
     def run(self, connection: Connection) -> None:
-        """Run in a savepoint, so that a failure takes nobody else along."""
+        """Run in a savepoint, so that a failure takes nobody else along.
+
+        Raises the failure when there is no savepoint left to go back to: SQLite gives up the whole
+        transaction when the disk is full or broken, and with it what others have done in it.
+        """
+        savepoint = connection.begin_nested()
         try:
-            with connection.begin_nested():
-                self._result = self._work(connection)
+            self._result = self._work(connection)
         except BaseException as error:  # noqa: BLE001 - the caller gets it
             self._failure = error
+            try:
+                savepoint.rollback()
+            except DBAPIError:
+                raise error from None
+        else:
+            savepoint.commit()
 
     def committed(self) -> None:
         """Tell the caller, now that it is on disk."""
@@ -162,10 +176,13 @@ class _Writer:
         self._waiting.put(unit)
         return unit.future
 
-    def close(self) -> None:
-        """Finish what waits, then end the thread."""
+    def end(self) -> None:
+        """Take no more; what waits is still carried out. Called where ``submit`` is called: in the loop."""
         self._is_closed = True
         self._waiting.put(None)
+
+    def join(self) -> None:
+        """Wait until the last unit of work has ended."""
         self._thread.join()
 
     def _run(self) -> None:
@@ -222,5 +239,10 @@ def _begin(statement: str, connection: Connection) -> None:
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # recursive triggers: so that INSERT OR REPLACE can't get past those of the ledger
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _refuse_changes(connection: SqliteConnection, _record: object) -> None:
+    connection.execute("PRAGMA query_only=ON")

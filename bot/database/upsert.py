@@ -9,7 +9,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 def insert_if_absent(connection: Connection, table: Table, **values: object) -> bool:
     """Insert a row unless a unique key of it is there; tells whether it was inserted."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return connection.execute(insert(table).values(values).on_conflict_do_nothing()).rowcount > 0
+    inserted = insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
+    # not rowcount, which PostgreSQL's driver doesn't tell here
+    return connection.execute(inserted).first() is not None
 
 
 def insert_or_replace(connection: Connection, table: Table, **values: object) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.clock import Clock
-from bot.delivery.budget import edit_at
+from bot.delivery.budget import PASSING, edit_at
 from bot.delivery.cards import Card
-from bot.jobs.job import Job
+from bot.jobs.job import Job, State
 
 
 @dataclass(slots=True)
@@ -47,9 +47,14 @@ class Edits:
         self._cards = Counter[int]()
         #: by channel
         self._under_way: dict[int, Edit] = {}
+        #: open jobs whose card was deleted: nothing more is asked of Discord for them
+        self._gone: set[str] = set()
 
     def want(self, job: Job, card: Card) -> None:
         """Ask for a card to be shown, in place of what was asked before; what is older is passed over."""
+        if job.id in self._gone:
+            self._forget(job)
+            return
         waiting, coming = self._wanted.get(job.id), self._coming(job)
         newest = max((each.version for each in (waiting, coming) if each is not None), default=job.version)
         if job.version < newest:
@@ -57,7 +62,11 @@ class Edits:
         if coming is not None and coming.card == card:
             self._wanted.pop(job.id, None)
             return
-        self._wanted[job.id] = Edit(job, card, is_transition=coming is None or job.version != coming.version)
+        edit = Edit(job, card, is_transition=coming is None or job.version != coming.version)
+        if job.state is State.SUBMITTING:
+            # it mostly passes in a moment, and would cost the edit that the next state needs
+            edit.not_before = self._clock() + PASSING
+        self._wanted[job.id] = edit
 
     def shown(self, job: Job, card: Card) -> None:
         """A card shows this without an edit of ours: it was just posted."""
@@ -71,7 +80,7 @@ class Edits:
         due: dict[int, Edit] = {}
         for edit in self._wanted.values():
             channel_id = edit.job.channel_id
-            if channel_id in self._under_way or self._when(edit) > now:
+            if channel_id in self._under_way or self._when(edit, now) > now:
                 continue
             rival = due.get(channel_id)
             if rival is None or (rival.job.state.is_open and not edit.job.state.is_open):
@@ -105,13 +114,18 @@ class Edits:
         """The card is gone."""
         self._under_way.pop(job.channel_id, None)
         self._wanted.pop(job.id, None)
+        self._gone.add(job.id)
+        self._forget(job)
+
+    def never_shown(self, job: Job) -> None:
+        """The job ended before it had a card."""
         self._forget(job)
 
     def seconds_to_next(self) -> float | None:
         """Seconds until an edit may be sent; None: nothing waits."""
         now = self._clock()
         waits = [
-            max(0.0, (self._when(edit) - now).total_seconds())
+            max(0.0, (self._when(edit, now) - now).total_seconds())
             for edit in self._wanted.values()
             if edit.job.channel_id not in self._under_way
         ]
@@ -122,10 +136,10 @@ class Edits:
         under_way = self._under_way.get(job.channel_id)
         return under_way if under_way is not None and under_way.job.id == job.id else self._shown.get(job.id)
 
-    def _when(self, edit: Edit) -> datetime:
+    def _when(self, edit: Edit, now: datetime) -> datetime:
         shown = self._shown.get(edit.job.id)
         when = edit_at(
-            now=self._clock(),
+            now=now,
             last_edit=None if shown is None else shown.at,
             created_at=edit.job.created_at,
             cards_in_channel=self._cards[edit.job.channel_id],
@@ -139,3 +153,5 @@ class Edits:
             self._cards[job.channel_id] -= 1
             if not self._cards[job.channel_id]:
                 del self._cards[job.channel_id]
+        if not job.state.is_open:
+            self._gone.discard(job.id)

@@ -82,6 +82,8 @@ class DiscordPresenter:
     def show(self, job: Job, sight: Sight = NOTHING_MORE) -> None:
         """See ``Presenter``."""
         if job.card_message_id is None:
+            if not job.state.is_open:
+                self._edits.never_shown(job)
             return
         self._edits.want(job, self.card_of(job, sight))
         self._wake.set()

@@ -39,8 +39,9 @@ class Cancelling:
     async def withdraw(self, job: Job) -> None:
         """Give a job up whose command Discord no longer takes an answer to."""
         step = lifecycle.cancelled(Reason.UNANSWERED)
-        await self._database.write(partial(store.move, job=job, step=step, now=self._clock()))
+        job = await self._database.write(partial(store.move, job=job, step=step, now=self._clock()))
         self._worker.wake()
+        self._presenter.show(job)
 
     async def _cancelled(self, job: Job) -> Job:
         if job.state is State.RUNNING:

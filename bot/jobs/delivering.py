@@ -87,8 +87,8 @@ class Delivery:
         fresh = path.with_suffix(".new.mp4")
         try:
             await self._videos.fetch(job.result_url, fresh, allow_file=provider.is_local)
-            await self._videos.check(fresh)
-        except (NotMedia, MediaLimit) as error:
+            await self._check(job, fresh)
+        except NotMedia as error:
             fresh.unlink(missing_ok=True)
             raise Trouble(Reason.NOT_A_VIDEO, str(error)) from error
         except MediaError as error:
@@ -96,6 +96,13 @@ class Delivery:
             raise Trouble(Reason.LINK_DEAD, str(error), is_final=isinstance(error, LinkRefused)) from error
         # a file under its final name was checked
         return fresh.rename(path)
+
+    async def _check(self, job: Job, path: Path) -> None:
+        """Raises ``NotMedia`` for what is no video; an unusual one is what the member paid for."""
+        try:
+            await self._videos.check(path)
+        except MediaLimit as error:
+            log.warning("an unusual video is posted as it is", job=job.id, why=str(error))
 
     async def _renew(self, job: Job, provider: Provider, spec: ModelSpec) -> None:
         """Ask the vendor again: the link may be fresh now."""

@@ -24,7 +24,7 @@ from bot.jobs.inputs import generation_request, needs_links
 from bot.jobs.job import Job, Reason, State
 from bot.jobs.lifecycle import Step
 from bot.jobs.pauses import Pauses
-from bot.jobs.presenting import NOTHING_MORE, CardGone, NotNow, Presenter, Sight
+from bot.jobs.presenting import CardGone, NotNow, Presenter, Sight
 from bot.jobs.schedule import Situation, seconds_to_next_look
 from bot.jobs.turns import next_to_start, place_of, ready_at
 from providers.contract import Provider
@@ -40,6 +40,8 @@ log = structlog.stdlib.get_logger(__name__)
 _AFTER_FAULT: Final = timedelta(seconds=30)
 #: between two tries to fetch or post a video, and before the vendor's list is asked
 _SHORT_WAIT: Final = timedelta(seconds=5)
+#: the name of the step that asks paused providers again; no job has it
+_PAUSES: Final = "pauses"
 #: the queue is looked at this often even if nobody says that it changed
 _QUEUE_EVERY: Final = timedelta(seconds=30)
 
@@ -104,11 +106,6 @@ class Worker:
         self._queue_at = None
         self._wake.set()
 
-    def sight_of(self, job_id: str) -> Sight:
-        """What memory knows of a running job."""
-        watch = self._watches.get(job_id)
-        return NOTHING_MORE if watch is None else watch.sight
-
     def resume(self, job: Job) -> None:
         """Take up a job that was started before: by a restart, everything is due at once."""
         if job.state is not State.QUEUED:
@@ -152,7 +149,6 @@ class Worker:
         if self._is_stopping:
             return False
         now = self._clock()
-        await self._pauses.retry(self._registry.providers.__getitem__)
         due = [
             self._guarded(watch, self._advance(watch))
             for watch in map(self._watches.get, self._agenda.pop_due(now))
@@ -161,8 +157,23 @@ class Worker:
         if self._queue_at is None or self._queue_at <= now:
             due += [self._guarded(watch, self._submit(watch)) for watch in await self._claimed(now)]
         for job_id, step in due:
-            self._steps[job_id] = asyncio.create_task(step, name=f"job {job_id}")
+            self._start(job_id, step)
+        retry_at = self._pauses.next_at()
+        if retry_at is not None and retry_at <= now and _PAUSES not in self._steps:
+            self._start(_PAUSES, self._retry_pauses())
+            return True
         return bool(due)
+
+    def _start(self, name: str, step: Coroutine[None, None, None]) -> None:
+        self._steps[name] = asyncio.create_task(step, name=f"job {name}")
+
+    async def _retry_pauses(self) -> None:
+        """Ask the paused providers again, without keeping anybody waiting."""
+        try:
+            await self._pauses.retry(self._registry.providers.__getitem__)
+        finally:
+            self._steps.pop(_PAUSES, None)
+            self.wake()
 
     async def _claimed(self, now: datetime) -> list[Watch]:
         """The waiting jobs whose turn it is."""
@@ -194,9 +205,10 @@ class Worker:
 
         async def run() -> None:
             try:
-                await step
-            except store.JobMoved:
-                await self._reload(job_id)
+                try:
+                    await step
+                except store.JobMoved:
+                    await self._reload(job_id)
             except Exception:
                 log.exception("a step failed; the job goes on in a while", job=job_id)
                 self._later(watch, _AFTER_FAULT)

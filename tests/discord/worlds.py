@@ -66,7 +66,7 @@ class World:
         await self.env.advance_time(seconds)
         await self.work()
 
-    async def finish(self, *, most: int = 200) -> None:
+    async def finish(self, *, most: int = 500) -> None:
         """Let time pass until no job is open."""
         for _ in range(most):
             await self.advance(2)
@@ -74,7 +74,7 @@ class World:
                 await self.advance(10)
                 return
             # drawing a demo takes real time, whatever the simulated clock says
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
         raise AssertionError(f"still open: {await self.open_jobs()}")
 
     async def video(self, **options: Any) -> simcord.InteractionResult:

@@ -24,10 +24,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
-from sqlalchemy import Connection, create_engine, func, select
+from sqlalchemy import Connection, Engine, create_engine, func, select
 from sqlalchemy.pool import NullPool
 
 from bot.credits import ledger
@@ -151,6 +152,14 @@ class BotProcess:
         return self._process
 
 
+@lru_cache(maxsize=4)
+def _read_only(path: Path) -> Engine:
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+
+    return create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
     """The database, looked at from outside while the bot uses it."""
@@ -159,12 +168,7 @@ class Books:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run a query on a connection that can't write."""
-
-        def connect() -> sqlite3.Connection:
-            return sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=10)
-
-        engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
-        with engine.connect() as connection:
+        with _read_only(self.path).connect() as connection:
             return work(connection)
 
     def write(self, work: Callable[[Connection], object]) -> None:

@@ -346,7 +346,10 @@ def test_settings_are_read_as_members_write_them(text: str, values: dict[str, Pa
     "word", ["steps=9", "steps=51", "steps=", "steps", "steps=4.5", "steps=forty", "steps=nan", "steps=-40"]
 )
 def test_a_whole_number_that_can_not_be_is_refused_with_its_range(word: str) -> None:
-    assert the_refusal(FULL, replace(TEXT, settings=word)) == ("settings", "`steps` takes a whole number from 10 to 50.")
+    assert the_refusal(FULL, replace(TEXT, settings=word)) == (
+        "settings",
+        "`steps` takes a whole number from 10 to 50.",
+    )
 
 
 @pytest.mark.parametrize("word", ["shift=-0.1", "shift=20.1", "shift=nan", "shift=inf", "shift=-inf", "shift=x"])
@@ -426,7 +429,9 @@ def test_a_range_is_told_without_needless_digits() -> None:
 
 # --- anything at all --------------------------------------------------------------------------------
 
-_words = st.text(max_size=30) | st.sampled_from(["steps=40", "shift=2.5", "interpolate=on", "fps=24", "steps=9", "=", ""])
+_words = st.text(max_size=30) | st.sampled_from(
+    ["steps=40", "shift=2.5", "interpolate=on", "fps=24", "steps=9", "=", ""]
+)
 _wishes = st.builds(
     Wish,
     prompt=st.text(max_size=120) | st.just("a fox"),
