@@ -25,14 +25,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: the simulated world follows the wall clock in steps of this many seconds
 _STEP: Final = 0.25
-_NEEDED: Final = discord.Permissions(
-    view_channel=True,
-    send_messages=True,
-    send_messages_in_threads=True,
-    embed_links=True,
-    attach_files=True,
-    read_message_history=True,
-)
+#: seconds; timers of the bot that are shorter than this are waited for in real time, and the page with them
+_SETTLE: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +45,7 @@ async def open_world(settings: Settings) -> AsyncGenerator[World]:
     """Start the whole bot in a simulated Discord whose time is the real one."""
     settings = settings.model_copy(update={"shard_count": 1, "shard_ids": None})
     async with open_app(settings) as app:
-        run = simcord.run(app.bot, settle_timeout=60.0, check_errors=False)
+        run = simcord.run(app.bot, settle_timeout=_SETTLE, check_errors=False)
         # else every message is dated at the start of the simulation
         simulated = run._env.backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         simulated.clock._epoch = datetime.now(UTC)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -91,7 +85,7 @@ async def playground(settings: Settings, *, port: int, stopped: asyncio.Event) -
     async with open_world(settings) as world, at_work(world.app):
         viewers = [world.member, world.moderator]
         async with world.env.preview(world.channel, viewers=viewers, layout="channel", port=port) as preview:
-            pump = _Pump(world.env, preview)
+            pump = Pump(world.env, preview)
             pumping = asyncio.create_task(pump.run())
             print(_WELCOME.format(url=preview.url), flush=True)  # noqa: T201 - it is for the one who started it
             await stopped.wait()
@@ -111,17 +105,21 @@ _WELCOME: Final = """
 """
 
 
-class _Pump:
+class Pump:
     """Makes the simulation's clock follow the wall clock, and the page show what happened."""
 
     def __init__(self, env: simcord.Env, preview: Any) -> None:
         self._env = env
         self._preview = preview
-        self._lock = asyncio.Lock()
+        self._seen = -1
+        #: held while the world moves, by itself or by a click
+        self.lock = asyncio.Lock()
+        #: seconds; what the page was held up at most
+        self.longest_step = 0.0
         inner = preview._action  # noqa: SLF001 - the page has no other way to be told that the world moves
 
         async def action(context_id: str, body: dict[str, Any]) -> object:
-            async with self._lock:
+            async with self.lock:
                 page = preview._pages.get(context_id)  # noqa: SLF001
                 if page is not None and isinstance(body.get("published_revision"), int):
                     # the world moves by itself here, so a page is always a little behind
@@ -132,20 +130,25 @@ class _Pump:
 
     async def run(self) -> None:
         """Follow for ever."""
-        last, seen = time.perf_counter(), -1
+        last = time.perf_counter()
         while True:
             await asyncio.sleep(_STEP)
-            async with self._lock:
+            async with self.lock:
                 now = time.perf_counter()
-                try:
-                    await self._env.advance_time(now - last)
+                if await self._follow(now - last):
                     last = now
-                    transcript = len(self._env.backend.transcript)
-                    if transcript != seen:
-                        await self._preview.refresh()
-                        seen = transcript
-                except simcord.SetupError:
-                    pass  # a click is being carried out: the time is made up for in the next step
-                except TimeoutError:
-                    log.warning("the bot was busy for long; the page's clock was held")
-                    last = now
+                self.longest_step = max(self.longest_step, time.perf_counter() - now)
+
+    async def _follow(self, seconds: float) -> bool:
+        """Move the world on and show it; false: the time is to be made up for in the next step."""
+        try:
+            await self._env.advance_time(seconds)
+            transcript = len(self._env.backend.transcript)
+            if transcript != self._seen:
+                await self._preview.refresh()
+                self._seen = transcript
+        except simcord.SetupError:
+            return False  # a click is being carried out
+        except Exception as error:  # noqa: BLE001 - whatever the simulation stumbled over, the page must go on
+            log.warning("the page was held up", why=repr(error))
+        return True

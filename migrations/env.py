@@ -1,7 +1,7 @@
-"""How Alembic reaches the database: one transaction for each migration, also on SQLite.
+"""How Alembic reaches the database: inside one transaction, also on SQLite.
 
-Alembic's default leaves half a schema behind when a migration fails midway on SQLite. Here the
-engine says BEGIN itself, and Alembic is told that DDL is part of the transaction.
+Alembic's default leaves half a schema behind when a migration fails midway on SQLite. Here
+``bot.database.migrate`` says BEGIN itself and hands in the connection; Alembic commits nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ def run() -> None:
         connection=connection,
         target_metadata=metadata,
         transactional_ddl=True,
-        transaction_per_migration=True,
         compare_server_default=True,
     )
     with context.begin_transaction():

@@ -206,7 +206,8 @@ class VendorHttp:
         try:
             file = await asyncio.to_thread(path.open, "rb")
         except OSError as error:
-            raise Refused(f"{self.name}: the file to upload can't be read ({type(error).__name__})") from None
+            reason = f"{self.name}: the file to upload can't be read ({type(error).__name__})"
+            raise Refused(reason, advice="Attach the picture again.") from None
         with file:
             got = await self._uploaded(url, form, (filename, file, content_type))
         if not isinstance(got, _Answer):
@@ -404,7 +405,9 @@ def _upload_error(name: str, got: _Answer) -> ProviderError:
     """Tell what a store's status says. What it refuses once it refuses again, unless it is out of breath."""
     reason = f"{name}'s store answered {got.status} to an upload"
     is_final = httpx.codes.is_client_error(got.status) and got.status not in _TRY_AGAIN
-    return Refused(reason) if is_final else Unavailable(reason, retry_after=got.retry_after)
+    if is_final:
+        return Refused(reason, advice="The vendor didn't take the file. Attach another one, or choose another model.")
+    return Unavailable(reason, retry_after=got.retry_after)
 
 
 def _common_error(name: str, got: _Answer, words: VendorWords) -> ProviderError | None:

@@ -95,7 +95,7 @@ def grant(connection: Connection, account: Account, amount: int, *, now: datetim
 
 def take(connection: Connection, account: Account, amount: int, *, now: datetime) -> tuple[int, int]:
     """Take back up to ``amount`` of what is available, never what is held: (entry's id, taken)."""
-    taken = min(amount, account.available)
+    taken = max(0, min(amount, account.available))
     # what moderators gave goes first: taking is the opposite of giving, not of the allowance
     from_allowance = max(0, taken - (account.available - account.allowance))
     return _book(connection, account.id, "adjust", available=-taken, allowance=-from_allowance, now=now), taken

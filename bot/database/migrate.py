@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 
 from bot.database.backup import copy_of
@@ -14,6 +14,8 @@ from bot.database.engine import sync_engine
 #: The newest migration. Kept here so that a start without work to do needn't load Alembic.
 HEAD = "0001"
 
+#: any number that nobody else uses for an advisory lock
+_LOCK = 7_741_902_135
 _SCRIPTS = Path(__file__).parents[2] / "migrations"
 
 
@@ -29,14 +31,11 @@ def migrate(url: str, *, now: datetime) -> Path | None:
     parsed = make_url(url)
     engine = sync_engine(parsed)
     try:
-        with engine.connect() as connection:
+        # all of it is one transaction, so that nobody writes between the backup and the new schema
+        with engine.begin() as connection:
+            _wait_for_others(connection)
             version = version_of(connection)
-        if version == HEAD:
-            return None
-        backup = _back_up(parsed, version, now) if version else None
-        with engine.connect() as connection:
-            _upgrade(connection, version)
-        return backup
+            return None if version == HEAD else _upgrade(connection, parsed, version, now)
     finally:
         engine.dispose()
 
@@ -48,7 +47,13 @@ def version_of(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _upgrade(connection: Connection, version: str | None) -> None:
+def _wait_for_others(connection: Connection) -> None:
+    """Let one process at a time look at the version and migrate; on SQLite its BEGIN IMMEDIATE does."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
+def _upgrade(connection: Connection, url: URL, version: str | None, now: datetime) -> Path | None:
     # loaded only when there is work: Alembic costs a tenth of a second
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -60,14 +65,22 @@ def _upgrade(connection: Connection, version: str | None) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         raise NewerDatabase(f"the database is at version {version}, this program knows {HEAD}: update the program")
-    command.upgrade(config, HEAD)
+    backup = _backup_path(url, version, now) if version else None
+    try:
+        if backup is not None:
+            copy_of(Path(url.database or ""), backup)
+        command.upgrade(config, HEAD)
+    except BaseException:
+        # the database is as it was, and a bot that is started again and again must not fill the disk
+        if backup is not None:
+            backup.unlink(missing_ok=True)
+        raise
+    return backup
 
 
-def _back_up(url: URL, version: str, now: datetime) -> Path | None:
-    """Copy a SQLite file beside itself; on PostgreSQL backups are the server's."""
+def _backup_path(url: URL, version: str, now: datetime) -> Path | None:
+    """Where a SQLite file is copied to, beside itself; on PostgreSQL backups are the server's."""
     if url.get_backend_name() != "sqlite" or not url.database:
         return None
     source = Path(url.database)
-    target = source.with_name(f"{source.stem}-{version}-{now:%Y%m%dT%H%M%S}.backup.db")
-    copy_of(source, target)
-    return target
+    return source.with_name(f"{source.stem}-{version}-{now:%Y%m%dT%H%M%S}.backup.db")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from bot.clock import Clock
 from bot.delivery.budget import PASSING, edit_at
 from bot.delivery.cards import Card
 from bot.jobs.job import Job, State
+
+#: so many ends are remembered; old news are seconds late, never hours
+_REMEMBERED: Final = 200
 
 
 @dataclass(slots=True)
@@ -49,11 +53,15 @@ class Edits:
         self._under_way: dict[int, Edit] = {}
         #: open jobs whose card was deleted: nothing more is asked of Discord for them
         self._gone: set[str] = set()
+        #: jobs whose end was shown of late: what is still heard of their life is old
+        self._ended = deque[str](maxlen=_REMEMBERED)
 
     def want(self, job: Job, card: Card) -> None:
         """Ask for a card to be shown, in place of what was asked before; what is older is passed over."""
         if job.id in self._gone:
             self._forget(job)
+            return
+        if job.state.is_open and job.id in self._ended:
             return
         waiting, coming = self._wanted.get(job.id), self._coming(job)
         newest = max((each.version for each in (waiting, coming) if each is not None), default=job.version)
@@ -94,6 +102,7 @@ class Edits:
         """The edit stands in the channel."""
         self._under_way.pop(edit.job.channel_id, None)
         if not edit.job.state.is_open:
+            self._ended.append(edit.job.id)
             self._forget(edit.job)
             return
         if edit.job.id not in self._shown:

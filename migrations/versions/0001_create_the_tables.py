@@ -199,3 +199,7 @@ def upgrade() -> None:
             "CREATE TRIGGER ledger_entries_no_change BEFORE UPDATE OR DELETE ON ledger_entries"
             " FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change()"
         )
+        op.execute(
+            "CREATE TRIGGER ledger_entries_no_truncate BEFORE TRUNCATE ON ledger_entries"
+            " FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change()"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -44,6 +43,7 @@ def upgrade() -> None:
 """
 _MIGRATE = """
 import sys
+import alembic.command, alembic.script  # beforehand, so that both begin at the same moment
 from datetime import UTC, datetime
 from bot.database.migrate import migrate
 print("ready", flush=True)
@@ -51,11 +51,11 @@ sys.stdin.readline()
 migrate(sys.argv[1], now=datetime.now(UTC))
 """
 _PG_SCHEMA = (
-    "SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint"
-    " WHERE connamespace = 'public'::regnamespace",
+    """SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace""",
     "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
-    "SELECT concat_ws(' ', table_name, column_name, data_type, character_maximum_length, is_nullable, column_default)"
-    " FROM information_schema.columns WHERE table_schema = 'public'",
+    """SELECT concat_ws(' ', table_name, column_name, data_type, character_maximum_length, is_nullable, column_default)
+    FROM information_schema.columns WHERE table_schema = 'public'""",
 )
 
 
@@ -89,7 +89,7 @@ def schema(connection: Connection) -> set[str]:
     else:
         query = "SELECT tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('table', 'index')"
         made = connection.execute(text(query)).all()
-        lines = [f"{table}: {line.strip(', ')}" for table, sql in made for line in re.sub(r"[\t ]+", " ", sql).split("\n")]
+        lines = [f"{table}: {line.strip(', ')}" for table, sql in made for line in sql.replace("\t", "").split("\n")]
     return {line for line in lines if "alembic_version" not in line}
 
 
@@ -205,6 +205,7 @@ def test_a_migration_that_fails_midway_leaves_nothing_behind(
         migrate(empty_database_url, now=NOON)
     assert on(empty_database_url, schema) == before
     assert on(empty_database_url, version_of) == (None if start == "empty" else "0001")
+    assert backups(empty_database_url) == []
     script.write_text(_NEXT)
     migrate(empty_database_url, now=NOON)
     assert on(empty_database_url, version_of) == "0002"
@@ -216,8 +217,12 @@ def test_a_migration_that_fails_midway_leaves_nothing_behind(
 
 def test_processes_that_migrate_at_once_end_well(empty_database_url: str) -> None:
     command = [sys.executable, "-W", "error", "-c", _MIGRATE, empty_database_url]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    processes = [subprocess.Popen(command, cwd=_ROOT, text=True, **pipes) for _ in range(2)]
+    processes = [
+        subprocess.Popen(  # noqa: S603 - our own program
+            command, cwd=_ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

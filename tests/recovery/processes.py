@@ -231,6 +231,8 @@ class Stage:
     @asynccontextmanager
     async def open(cls, folder: Path, **options: Any) -> AsyncGenerator[Stage]:
         """Start both servers; ``options`` are those of ``DiscordServer``."""
+        # three seconds are Discord's; here a busy machine mustn't count
+        options.setdefault("ack_seconds", PATIENCE)
         async with DiscordServer(**options) as discord, PixelDojoImitation() as vendor:
             guild = discord.add_guild()
             settings = {
@@ -269,7 +271,7 @@ class Stage:
     async def kill(self, bot: BotProcess) -> None:
         """End it as ``kill -9`` does, and wait until Discord has noticed."""
         await bot.kill()
-        await self.discord.wait_gone()
+        await self.discord.wait_gone(timeout=PATIENCE)
 
     async def ask(
         self,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 
 import av
 import pytest
+from aiohttp import web
 from av import VideoFrame
 from PIL import Image
 from sqlalchemy import update
@@ -23,8 +26,9 @@ from bot.jobs.job import Reason, State
 from bot.jobs.lifecycle import CARD_PATIENCE
 from tests.imitations import pixeldojo
 from tests.imitations.discord_server import CutAfter, CutBefore, Delay, Fails, Fault, Interaction, RateLimited
+from tests.imitations.discord_server.faults import Handle
 from tests.imitations.pixeldojo import Route
-from tests.recovery.processes import Stage, until
+from tests.recovery.processes import PATIENCE, Stage, until
 
 #: longer than any test lasts
 FOREVER = Delay(600)
@@ -68,7 +72,7 @@ def noisy_video(size: int) -> bytes:
 async def test_a_command_becomes_a_card_and_then_a_video(stage: Stage) -> None:
     async with stage.serving() as bot:
         run = await stage.ask_demo("a cat on a roof")
-        await run.answered()
+        await run.answered(PATIENCE)
         card = run.message
         assert card is not None
         assert card.text.startswith("Queued")
@@ -98,7 +102,7 @@ async def test_a_vendor_fetches_the_picture_from_the_card(stage: Stage) -> None:
     stage.vendor.polls = 0
     async with stage.serving() as bot:
         run = await stage.ask("it turns its head", image=("cat.png", picture()))
-        await run.answered()
+        await run.answered(PATIENCE)
         # what the member sent is gone soon; the copy on the card is what counts
         stage.discord.drop_uploads()
 
@@ -119,7 +123,7 @@ async def test_a_slow_answer_is_announced_and_then_becomes_the_card(stage: Stage
     async with stage.serving():
         with stage.books.locked():
             run = await stage.ask_demo()
-            await run.acked()
+            await run.acked(PATIENCE)
             announced = run.message
             assert announced is not None
             assert announced.loading
@@ -132,7 +136,7 @@ async def test_shards_share_one_process(tmp_path: Path) -> None:
     async with Stage.open(tmp_path, shards=2) as stage, stage.bot(SHARD_COUNT="2") as bot:
         guild = stage.discord.add_guild(shard=1)
         channel, bob = guild.add_channel(), guild.add_member("bob")
-        await stage.discord.wait_ready(timeout=30)
+        await stage.discord.wait_ready(timeout=PATIENCE)
         assert sorted(stage.discord.gateway.identifies) == [(0, 2), (1, 2)]
         await stage.done(await stage.ask_demo(channel=channel, member=bob))
         stage.books.check()
@@ -150,7 +154,7 @@ async def test_commands_are_told_to_discord_only_when_they_changed(stage: Stage)
     # what an older version of the bot would have left
     stage.books.write(lambda c: c.execute(update(remembered).values(value="another definition")))
     async with stage.serving() as bot:
-        await stage.discord.wait_for(lambda: len(stage.discord.syncs) == 2)
+        assert len(stage.discord.syncs) == 2
         assert (await bot.terminate())[0] == 0
 
 
@@ -236,9 +240,10 @@ async def test_a_stop_finishes_what_ends_soon(stage: Stage) -> None:
         stage.books.check()
 
 
-async def test_a_stop_does_not_wait_for_slow_submissions_and_uploads(stage: Stage) -> None:
+async def test_a_stop_does_not_wait_for_slow_submissions_uploads_and_edits(stage: Stage) -> None:
     slow = stage.guild.add_channel("slow")
     stage.discord.faults.add("POST", f"/channels/{slow.id}/messages", FOREVER)
+    stage.discord.faults.add("PATCH", "/channels/*/messages/*", FOREVER, times=None)
     stage.vendor.fault_next(Route.SUBMIT, pixeldojo.HANG_AFTER_JOB)
     async with stage.serving() as bot:
         uploaded, submitted = await stage.ask_demo(channel=slow), await stage.ask("a dog")
@@ -247,6 +252,7 @@ async def test_a_stop_does_not_wait_for_slow_submissions_and_uploads(stage: Stag
         code, seconds = await bot.terminate()
         assert code == 0
         assert seconds < LONGEST_STOP
+        assert not bot.errors
     stage.discord.faults.clear()
     async with stage.serving():
         await stage.done(uploaded)
@@ -284,6 +290,9 @@ async def test_a_kill_between_a_job_and_its_card_leaves_one_of_each(stage: Stage
         await stage.reached(without_card, State.QUEUED)
         await stage.kill(bot)
     stage.discord.faults.clear()
+    # else the next start would wait for the cards
+    long_ago = system_clock() - CARD_PATIENCE
+    stage.books.write(lambda c: c.execute(update(jobs).values(created_at=long_ago)))
     async with stage.serving():
         for run in (with_card, without_card):
             await stage.done(run)
@@ -440,7 +449,7 @@ async def test_however_an_answer_fails_there_is_one_job_and_one_card(stage: Stag
             job = await stage.done(run)
             # nobody waited for the time after which a card is made anew
             assert job.submitted_at is not None
-            assert job.submitted_at - job.created_at < CARD_PATIENCE / 2
+            assert job.submitted_at - job.created_at < CARD_PATIENCE
         assert stage.books.jobs == len(faults)
         stage.books.check()
         assert not bot.errors
@@ -455,6 +464,34 @@ async def test_an_answer_that_comes_too_late_costs_nothing(tmp_path: Path) -> No
         assert not stage.channel.messages
         stage.books.check()
         assert not bot.errors
+
+
+async def test_a_job_that_went_on_without_its_answer_is_not_given_up(stage: Stage) -> None:
+    @dataclass
+    class RefusedLate:
+        """What repeated 5xx lead to: the last try finds the interaction gone, and the job on its way."""
+
+        gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+        async def apply(self, request: web.Request, handle: Handle) -> web.Response:
+            await self.gone.wait()
+            return await Fails(404, 10062).apply(request, handle)
+
+    refusal = RefusedLate()
+    async with stage.serving() as bot:
+        stage.discord.faults.add("POST", CALLBACK, refusal)
+        run = await stage.ask_demo()
+        await stage.reached(run, State.QUEUED)
+        # as if the worker had waited for the card; the next command makes it look again
+        long_ago = system_clock() - CARD_PATIENCE
+        stage.books.write(lambda c: c.execute(update(jobs).values(created_at=long_ago)))
+        await stage.done(await stage.ask_demo("a dog"))
+        await stage.reached(run, State.RUNNING, State.DELIVERING, State.SUCCEEDED)
+        refusal.gone.set()
+        await stage.done(run)
+        assert (await bot.terminate())[0] == 0
+        assert not bot.errors
+        stage.books.check()
 
 
 async def test_however_an_edit_fails_the_card_tells_the_end(stage: Stage) -> None:

@@ -109,7 +109,7 @@ def test_the_intent_is_stored_with_its_time_and_the_models_deadline() -> None:
 
 
 @pytest.mark.parametrize("can_list", [True, False])
-def test_an_accepted_submission_runs_with_its_task_and_the_vendors_cost(can_list: bool) -> None:  # noqa: FBT001
+def test_an_accepted_submission_runs_with_its_task_and_the_vendors_cost(*, can_list: bool) -> None:
     outcome = Submission(task_id="t1", cost=Cost(Decimal("2.50"), CostUnit.CREDITS))
     step = the_step(after_submit(outcome, can_list=can_list, now=NOW))
     assert (step.state, step.money) == (State.RUNNING, Money.KEEP)
@@ -334,7 +334,7 @@ class Lives(RuleBasedStateMachine):
 
     @precondition(lambda self: self.job.state is State.SUBMITTING)
     @rule(outcome=st.builds(Submission, task_id=st.just("t1"), cost=_costs) | _errors, can_list=st.booleans())
-    def answer(self, outcome: Submission | ProviderError, can_list: bool) -> None:  # noqa: FBT001
+    def answer(self, *, outcome: Submission | ProviderError, can_list: bool) -> None:
         self.carry_out(after_submit(outcome, can_list=can_list, now=self.now))
 
     @precondition(lambda self: self.job.state is State.SUBMITTING)
@@ -398,11 +398,12 @@ TestLives = Lives.TestCase
     can_list=st.booleans(),
 )
 def test_only_a_posted_video_settles_and_only_an_end_resolves(
+    *,
     look: TaskStatus | ProviderError,
     post: Posted | PostTrouble,
     tried_for: timedelta,
     passed: timedelta,
-    can_list: bool,  # noqa: FBT001
+    can_list: bool,
 ) -> None:
     steps = [after_look(RUNNING, look, now=NOW + passed), after_post(post, tried_for=tried_for)]
     if isinstance(look, ProviderError):

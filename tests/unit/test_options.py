@@ -107,7 +107,7 @@ def test_a_last_image_without_a_first_is_refused_and_the_first_is_asked_for() ->
 
 
 @pytest.mark.parametrize(("has_image", "has_last_image"), [(True, False), (False, True), (True, True)])
-def test_a_video_beside_images_is_refused(has_image: bool, has_last_image: bool) -> None:  # noqa: FBT001
+def test_a_video_beside_images_is_refused(*, has_image: bool, has_last_image: bool) -> None:
     wish = Wish(prompt="p", has_video=True, has_image=has_image, has_last_image=has_last_image)
     assert the_refusal(FULL, wish) == ("video", "Attach either a video to continue or images, not both.")
 
@@ -287,7 +287,7 @@ def test_a_seed_is_refused_where_the_model_has_none() -> None:
 
 
 @pytest.mark.parametrize("enhance_prompt", [True, False])
-def test_enhancement_is_refused_where_the_model_has_none(enhance_prompt: bool) -> None:  # noqa: FBT001
+def test_enhancement_is_refused_where_the_model_has_none(*, enhance_prompt: bool) -> None:
     option, message = the_refusal(BARE, replace(IMAGE, enhance_prompt=enhance_prompt))
     assert option == "enhance_prompt"
     assert "leave this out" in message
