@@ -202,14 +202,15 @@ class VendorHttp:
 
         Raises ``Unavailable``, or ``Refused`` for an address or a file that can't be used, and for a 4xx.
         """
-        url = self._checked_store(form.url)
+        if not self._is_safe_store(form.url):
+            raise Refused(f"{self.name} names an address for uploads that is not safe to use")
         try:
             file = await asyncio.to_thread(path.open, "rb")
         except OSError as error:
             reason = f"{self.name}: the file to upload can't be read ({type(error).__name__})"
             raise Refused(reason, advice="Attach the picture again.") from None
         with file:
-            got = await self._uploaded(url, form, (filename, file, content_type))
+            got = await self._uploaded(form, (filename, file, content_type))
         if not isinstance(got, _Answer):
             raise Unavailable(f"{self.name}'s store gave no answer to an upload ({got})") from got
         if not _is_success(got):
@@ -263,12 +264,10 @@ class VendorHttp:
             timeout=SUBMIT_TIMEOUT if submit else ASK_TIMEOUT,
         )
 
-    async def _uploaded(
-        self, url: httpx.URL, form: UploadForm, file: tuple[str, BinaryIO, str]
-    ) -> _Answer | httpx.RequestError:
+    async def _uploaded(self, form: UploadForm, file: tuple[str, BinaryIO, str]) -> _Answer | httpx.RequestError:
         request = self._client.build_request(
             "POST",
-            url,
+            form.url,
             headers={"Accept-Encoding": "identity"},
             data=form.fields,
             # read in blocks of 64 KiB, each a moment too short to be worth a thread
@@ -283,13 +282,12 @@ class VendorHttp:
         except httpx.RequestError as error:
             return self._bare(error)
 
-    def _checked_store(self, address: str) -> httpx.URL:
-        """Let a vendor choose any store that is reached safely; without TLS only its own host, which we chose."""
+    def _is_safe_store(self, address: str) -> bool:
+        """Let a vendor choose any store that is reached with TLS; without it only its own host, which we chose."""
         url, own = _parsed_url(address), httpx.URL(self._base)
-        is_safe = url is not None and (url.scheme == "https" or (url.scheme == "http" and url.host == own.host))
-        if url is None or not is_safe or not url.host or url.userinfo:
-            raise Refused(f"{self.name} names an address for uploads that is not safe to use")
-        return url
+        if url is None or not url.host or url.userinfo:
+            return False
+        return url.scheme == "https" or (url.scheme == "http" and url.host == own.host)
 
     async def _answer_to(self, request: httpx.Request) -> _Answer:
         response = await self._client.send(request, stream=True, follow_redirects=False)

@@ -91,8 +91,9 @@ _Seconds = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, 
 
 class _Envelope(VendorAnswer):
     code: int
-    message: JsonValue = None
-    data: JsonValue = None
+    #: a vendor may repeat our key in it
+    message: JsonValue = Field(None, repr=False)
+    data: JsonValue = Field(None, repr=False)
 
 
 class _Created(VendorAnswer):
@@ -277,9 +278,12 @@ class Pixwith(Provider):
             case _Status.PROCESSING:
                 return Pending()
             case status:
-                if self._odd_statuses.is_first(status):
-                    logger.warning("%s: the status %.50r is not documented, taken as pending", self.name, self._http.redact(status))
+                self._tell_once(self._http.redact(status))
                 return Pending()
+
+    def _tell_once(self, status: str) -> None:
+        if self._odd_statuses.is_first(status):
+            logger.warning("%s: the status %.50r is not documented, taken as pending", self.name, status)
 
 
 def request_options(request: GenerationRequest) -> Iterator[tuple[str, object]]:

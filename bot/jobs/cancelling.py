@@ -37,9 +37,12 @@ class Cancelling:
         return await self._cancelled(job)
 
     async def withdraw(self, job: Job) -> None:
-        """Give a job up whose command Discord no longer takes an answer to."""
+        """Give a job up whose command Discord no longer takes an answer to, unless it went on with a card of its own."""
         step = lifecycle.cancelled(Reason.UNANSWERED)
-        job = await self._database.write(partial(store.move, job=job, step=step, now=self._clock()))
+        try:
+            job = await self._database.write(partial(store.move, job=job, step=step, now=self._clock()))
+        except store.JobMoved:
+            return
         self._worker.wake()
         self._presenter.show(job)
 

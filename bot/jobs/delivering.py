@@ -14,10 +14,11 @@ from bot.jobs import lifecycle, store
 from bot.jobs.job import Job, Reason, State
 from bot.jobs.lifecycle import Posted, PostTrouble, Step
 from bot.jobs.presenting import Presenter
-from bot.media.errors import LinkRefused, MediaError, MediaLimit, NotMedia
+from bot.media.errors import MediaError, MediaLimit, NotMedia
 from bot.media.videos import Videos
 from providers.contract import Provider
 from providers.errors import ProviderError
+from providers.links import LinkError, LinkRefused
 from providers.types import Finished, ModelSpec
 
 log = structlog.stdlib.get_logger(__name__)
@@ -91,7 +92,7 @@ class Delivery:
         except NotMedia as error:
             fresh.unlink(missing_ok=True)
             raise Trouble(Reason.NOT_A_VIDEO, str(error)) from error
-        except MediaError as error:
+        except (LinkError, MediaError) as error:
             fresh.unlink(missing_ok=True)
             raise Trouble(Reason.LINK_DEAD, str(error), is_final=isinstance(error, LinkRefused)) from error
         # a file under its final name was checked

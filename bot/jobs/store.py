@@ -61,6 +61,9 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
     """
     if step.state not in ALLOWED.get(job.state, frozenset()):
         raise JobMoved(f"{job.id} can't go from {job.state} to {step.state}")
+    if step.money is not Money.KEEP:
+        # the account before the job, as everywhere: two that lock them crosswise would wait for each other
+        ledger.locked(connection, job.account_id)
     changed = connection.execute(
         update(jobs)
         .where(jobs.c.id == job.id, jobs.c.state == job.state, jobs.c.version == job.version)
@@ -68,7 +71,7 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
             state=step.state,
             version=job.version + 1,
             ended_at=None if step.state.is_open else now,
-            **step.changes,
+            **{name: _storable(value) if isinstance(value, str) else value for name, value in step.changes.items()},
         )
     )
     if changed.rowcount != 1:
@@ -174,13 +177,18 @@ def last_model(connection: Connection, guild_id: int, user_id: int) -> str | Non
 
 def known_tasks(connection: Connection, task_ids: Iterable[str]) -> frozenset[str]:
     """Which of these tasks of a vendor belong to a job of ours."""
-    query = select(jobs.c.task_id).where(jobs.c.task_id.in_(list(task_ids)))
+    query = select(jobs.c.task_id).where(jobs.c.task_id.in_([_storable(task_id) for task_id in task_ids]))
     return frozenset(task_id for task_id in connection.execute(query).scalars() if task_id is not None)
 
 
 def _record(connection: Connection, job_id: str, transition: str, detail: str, now: datetime) -> None:
-    event = {"job_id": job_id, "transition": transition, "detail": detail, "created_at": now}
+    event = {"job_id": job_id, "transition": transition, "detail": _storable(detail), "created_at": now}
     connection.execute(insert(job_events).values(event))
+
+
+def _storable(text: str) -> str:
+    """A vendor's text without what a database refuses, which would keep the job from ever ending."""
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _existing(connection: Connection, job_id: str) -> Job:

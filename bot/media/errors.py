@@ -1,12 +1,9 @@
-"""What can go wrong with a picture, a video or a link: one class for each way to react.
+"""What can go wrong with a picture or a video: one class for each way to react.
 
 MediaError
 ├── NotMedia        the file is not what it should be; tell the member
 ├── MediaLimit      the file is one, but too large, too small, too long; tell the member
-├── MediaFailed     time, memory or a crash; try again later or give up, tell the operator
-├── LinkDead        the link answers 4xx; ask the vendor for a fresh one, or give up
-└── LinkFailed      nothing came through the link this time; try again
-    └── LinkRefused the link may never be followed; don't try again
+└── MediaFailed     time, memory or a crash; try again later or give up, tell the operator
 """
 
 from __future__ import annotations
@@ -16,7 +13,6 @@ class MediaError(Exception):
     """The root of all errors of this package.
 
     ``reason`` of `NotMedia` and `MediaLimit` is a sentence for members; all others are for the log.
-    No reason holds a link's path or query, since those may carry a signature.
     """
 
     def __init__(self, reason: str) -> None:
@@ -35,20 +31,3 @@ class MediaLimit(MediaError):  # noqa: N818
 
 class MediaFailed(MediaError):  # noqa: N818
     """The work took too long, needed too much memory, or crashed. The file may still be fine."""
-
-
-class LinkFailed(MediaError):  # noqa: N818
-    """The link gave no file this time: network, 5xx, too slow, too large, cut off."""
-
-
-class LinkRefused(LinkFailed):
-    """The link leads where none may lead: another scheme, or an address that isn't public."""
-
-
-class LinkDead(MediaError):  # noqa: N818
-    """The link's server said 4xx; ``status`` is that code."""
-
-    def __init__(self, status: int) -> None:
-        """Keep the status, on which the caller decides how long to try."""
-        super().__init__(f"the link answered with HTTP status {status}")
-        self.status = status

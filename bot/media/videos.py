@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 from pydantic import TypeAdapter
 
-from bot.media.addresses import Resolve, system_resolve
-from bot.media.links import Links
 from bot.media.workers import MediaWorkers, Task
+from providers.addresses import Resolve, system_resolve
+from providers.links import Links
 
 #: bytes; far more than any vendor's video has
 LARGEST_RESULT = 512 * 1024 * 1024
@@ -100,20 +100,7 @@ class Videos:
         seconds: float = FETCH_TIME,
         allow_file: bool = False,
     ) -> int:
-        """Save what a link leads to as ``target``; returns its bytes. Nothing is left on failure.
-
-        Args:
-            url: http or https; ``file:`` only with ``allow_file``.
-            target: the file to write.
-            max_bytes: what is longer is not kept.
-            seconds: for the whole of it, redirects included.
-            allow_file: whether the link is a local provider's, and may name a file.
-
-        Raises:
-            LinkDead: the server said 4xx.
-            LinkRefused: another scheme, or an address that isn't public.
-            LinkFailed: any other trouble; may be tried again.
-        """
+        """See ``Links.fetch``."""
         return await self._links.fetch(url, target, max_bytes=max_bytes, seconds=seconds, allow_file=allow_file)
 
 

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import av
 from aiohttp import web
+from PIL import Image, UnidentifiedImageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -409,6 +410,30 @@ def kind_of(content: bytes) -> Literal["image", "video"] | None:
     if content[4:8] == b"ftyp" or content.startswith(b"\x1a\x45\xdf\xa3"):
         return "video"
     return None
+
+
+def alibaba_picture_fault(content: bytes) -> str | None:
+    """Say why Alibaba's Wan models would refuse a file: type, bytes, sides, or an alpha channel."""
+    if len(content) > 10_000_000:
+        return "has more than 10 MB"
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.load()
+    except (UnidentifiedImageError, OSError):
+        return "is no picture"
+    if picture.format not in {"JPEG", "PNG", "BMP", "WEBP"}:
+        return f"is {picture.format}"
+    if picture.format == "PNG" and picture.has_transparency_data:
+        return "has an alpha channel"
+    is_within = min(picture.size) >= 360 and max(picture.size) <= 2000
+    return None if is_within else f"has {picture.size[0]} x {picture.size[1]} pixels"
+
+
+def small_picture(size: tuple[int, int] = (400, 400), *, mode: str = "RGB", kind: str = "PNG") -> bytes:
+    """A real picture."""
+    file = io.BytesIO()
+    Image.new(mode, size, "teal").save(file, kind)
+    return file.getvalue()
 
 
 @lru_cache(maxsize=1)

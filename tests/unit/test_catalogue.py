@@ -46,7 +46,7 @@ def test_ids_and_names_fit_where_discord_and_the_database_want_them(spec: ModelS
 def test_defaults_are_among_what_is_offered(spec: ModelSpec) -> None:
     assert spec.default_resolution in spec.resolutions
     assert spec.default_duration in spec.durations
-    assert spec.default_aspect_ratio in spec.aspect_ratios
+    assert spec.default_aspect_ratio in (spec.aspect_ratios or [""])
 
 
 @each_model

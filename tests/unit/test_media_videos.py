@@ -23,11 +23,12 @@ from av.video.frame import VideoFrame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.media.addresses import is_public, system_resolve
 from bot.media.bitrates import LEAST_RATE, plans
-from bot.media.errors import LinkDead, LinkFailed, LinkRefused, MediaFailed, MediaLimit, NotMedia
+from bot.media.errors import MediaFailed, MediaLimit, NotMedia
 from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
+from providers.addresses import is_public, system_resolve
+from providers.links import LinkDead, LinkFailed, LinkRefused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

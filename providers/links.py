@@ -18,8 +18,7 @@ from typing import BinaryIO
 
 import httpx
 
-from bot.media.addresses import Resolve, is_public, system_resolve
-from bot.media.errors import LinkDead, LinkFailed, LinkRefused
+from providers.addresses import Resolve, is_public, system_resolve
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +28,27 @@ _CHUNK = 1024 * 1024
 _TIMES = httpx.Timeout(10.0, read=60.0)
 _OK = 200
 _PORTS = {"http": 80, "https": 443}
+
+
+class LinkError(Exception):
+    """A link gave no file. No text of it holds the link's path or query: those may carry a signature."""
+
+
+class LinkFailed(LinkError):  # noqa: N818 - the reaction is the name
+    """The link gave no file this time: network, 5xx, too slow, too large, cut off. Try again."""
+
+
+class LinkRefused(LinkFailed):
+    """The link leads where none may lead: another scheme, or an address that isn't public. Don't try again."""
+
+
+class LinkDead(LinkError):  # noqa: N818
+    """The link's server said 4xx; ``status`` is that code. Ask the vendor for a fresh link, or give up."""
+
+    def __init__(self, status: int) -> None:
+        """Keep the status, on which the caller decides how long to try."""
+        super().__init__(f"the link answered with HTTP status {status}")
+        self.status = status
 
 
 class Links:
@@ -46,7 +66,18 @@ class Links:
         self._resolve = resolve
 
     async def fetch(self, url: str, target: Path, *, max_bytes: int, seconds: float, allow_file: bool) -> int:
-        """See `bot.media.videos.Videos.fetch`."""
+        """Save what a link leads to as ``target``; gives its bytes. Nothing is left on failure.
+
+        Args:
+            url: http or https; ``file:`` only with ``allow_file``.
+            target: the file to write.
+            max_bytes: what is longer is not kept.
+            seconds: for the whole of it, redirects included.
+            allow_file: whether the link is a local provider's, and may name a file.
+
+        Raises:
+            LinkDead, LinkRefused, LinkFailed: see there.
+        """
         part = target.with_name(f"{target.name}.part")
         try:
             async with asyncio.timeout(seconds):
