@@ -15,7 +15,8 @@ from bot.communities import store
 from bot.communities.rules import Community, ModelRule
 from bot.communities.store import Deed
 from bot.credits import ledger
-from bot.credits.allowance import period_at
+from bot.credits.accounts import refilled
+from bot.credits.ledger import Account
 from bot.delivery.messages import NO_MENTIONS
 from bot.delivery.words import credits_text
 from bot.errors import Refusal
@@ -63,8 +64,7 @@ class CreditModeration(Feature):
     async def show(self, interaction: discord.Interaction[Any], member: discord.Member) -> None:
         """Show what a member has."""
         _no_bots(member)
-        guild_id = interaction.guild_id or 0
-        community = await self.services.communities.of(guild_id)
+        community = await self.services.communities.of(interaction.guild_id or 0)
         account = await self.services.database.write(partial(self._account, community=community, member_id=member.id))
         lines = [
             f"{member.mention}",
@@ -73,11 +73,9 @@ class CreditModeration(Feature):
         ]
         await _answer(interaction, "\n".join(lines))
 
-    def _account(self, connection: Connection, *, community: Community, member_id: int) -> ledger.Account:
-        now = self.services.clock()
-        account = ledger.account_of(connection, community.guild_id, member_id)
-        period = period_at(now, community.allowance.length)
-        return ledger.give_allowance(connection, account, community.allowance, period, now=now)
+    def _account(self, connection: Connection, *, community: Community, member_id: int) -> Account:
+        guild_id, rule, now = community.guild_id, community.allowance, self.services.clock()
+        return refilled(connection, guild_id=guild_id, user_id=member_id, rule=rule, now=now)
 
     def _grant(
         self,
@@ -127,7 +125,7 @@ class CreditModeration(Feature):
         store.record(connection, deed, now=self.services.clock())
         return account.available, after
 
-    def _locked(self, connection: Connection, interaction: discord.Interaction[Any], member_id: int) -> ledger.Account:
+    def _locked(self, connection: Connection, interaction: discord.Interaction[Any], member_id: int) -> Account:
         """The account, with its allowance; refuses an interaction that was applied before."""
         guild_id = interaction.guild_id or 0
         store.lock_guild(connection, guild_id)

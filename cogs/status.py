@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import discord
 from discord import app_commands
-from sqlalchemy import Connection
 
 from bot.communities.rules import Community
-from bot.credits import ledger
+from bot.credits.accounts import refilled
 from bot.credits.allowance import period_at
+from bot.credits.ledger import Account
 from bot.delivery.cards import WORDS, message_link, options_text
 from bot.delivery.messages import NO_MENTIONS, closing_files, result_file
 from bot.delivery.words import credits_text, disarmed, relative_time, shortened
@@ -47,9 +47,10 @@ class StatusCommands(Feature):
     @app_commands.command(name="balance", description="Your credits here, and when more come.")
     async def balance(self, interaction: discord.Interaction[Any]) -> None:
         """Tell what is available and held."""
-        guild_id, user_id = interaction.guild_id or 0, interaction.user.id
-        community = await self.services.communities.of(guild_id)
-        account = await self.services.database.write(partial(self._refilled, community=community, user_id=user_id))
+        community = await self.services.communities.of(interaction.guild_id or 0)
+        member = {"guild_id": community.guild_id, "user_id": interaction.user.id}
+        refill = partial(refilled, **member, rule=community.allowance, now=self.services.clock())
+        account = await self.services.database.write(refill)
         await _answer(interaction, balance_text(account, community, next_period=self._next_period(community)))
 
     @app_commands.command(name="queue", description="The videos that are being made here.")
@@ -126,12 +127,6 @@ class StatusCommands(Feature):
         """Explain everything on one page."""
         await _answer(interaction, HELP)
 
-    def _refilled(self, connection: Connection, *, community: Community, user_id: int) -> ledger.Account:
-        now = self.services.clock()
-        account = ledger.account_of(connection, community.guild_id, user_id)
-        period = period_at(now, community.allowance.length)
-        return ledger.give_allowance(connection, account, community.allowance, period, now=now)
-
     def _next_period(self, community: Community) -> str:
         return relative_time(period_at(self.services.clock(), community.allowance.length).end)
 
@@ -164,7 +159,7 @@ class StatusCommands(Feature):
             )
 
 
-def balance_text(account: ledger.Account, community: Community, *, next_period: str) -> str:
+def balance_text(account: Account, community: Community, *, next_period: str) -> str:
     """``Available: 93``, ``Held: 7``, and when more comes."""
     rule = community.allowance
     lines = [f"Available: {account.available:,}", f"Held: {account.held:,}"]

@@ -14,6 +14,7 @@ from bot.communities import store as communities_store
 from bot.communities.memory import Communities
 from bot.communities.rules import MAX_WAITING, Community, Place
 from bot.credits import ledger
+from bot.credits.accounts import refilled
 from bot.credits.allowance import period_at
 from bot.credits.pricing import PriceUnknown, Pricing
 from bot.database.engine import Database
@@ -157,16 +158,15 @@ class Requests:
             raise Refusal(f"**model**: `{prepared.spec.id}` isn't allowed here any more.")
         if store.count_waiting(connection, ask.guild_id, ask.user_id) >= MAX_WAITING:
             raise Refusal(f"You have {MAX_WAITING} videos waiting already. Wait for one, or `/wan cancel` one.")
-        account = ledger.account_of(connection, ask.guild_id, ask.user_id)
-        period = period_at(now, community.allowance.length)
-        account = ledger.give_allowance(connection, account, community.allowance, period, now=now)
+        rule = community.allowance
+        account = refilled(connection, guild_id=ask.guild_id, user_id=ask.user_id, rule=rule, now=now)
         job = _job(prepared, media, account.id, now=now)
         store.add(connection, job)
         try:
             ledger.hold(connection, account, prepared.quote, job_id=job.id, now=now)
         except ledger.InsufficientCredits as error:
             text = f"This costs **{error.price}** credits and you have **{error.available}**."
-            more = f" More come {relative_time(period.end)}." if community.allowance.amount else ""
+            more = f" More come {relative_time(period_at(now, rule.length).end)}." if rule.amount else ""
             raise Refusal(text + more) from error
         return job
 

@@ -235,8 +235,8 @@ class PixazoImitation(VendorImitation):
             output["video_url"] = self._video_link(job)
             answer["usage"] = {"video_count": 1, "duration": 5, "SR": 480}
         elif job.is_over:
-            error = job.error if isinstance(job.error, dict) else {"message": job.error}
-            output |= cast("dict[str, object]", error)
+            is_object = isinstance(job.error, dict)
+            output |= cast("dict[str, object]", job.error) if is_object else {"message": job.error}
         return answer
 
     def _as_v2(self, job: Job) -> dict[str, object]:

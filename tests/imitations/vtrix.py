@@ -212,11 +212,12 @@ def flat_content(body: Mapping[str, object]) -> Content | None:
 
 def unwrapped_content(body: Mapping[str, object]) -> Content | None:
     """``input`` and ``parameters`` of a body as the vendor's command line sends it; None: it has another shape."""
-    match body:
-        case {"model": _, "input": [{"params": content}], **more} if not more and isinstance(content, dict):
-            return _content(cast("Mapping[str, object]", content))
-        case _:
-            return None
+    given = body.get("input")
+    if set(body) != {"model", "input"} or not isinstance(given, list):
+        return None
+    entries = cast("list[dict[str, dict[str, object]]]", given)
+    is_wrapped = len(entries) == 1 and entries[0].keys() == {"params"}
+    return _content(entries[0]["params"]) if is_wrapped else None
 
 
 def _content(fields: Mapping[str, object]) -> Content | None:

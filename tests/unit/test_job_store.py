@@ -144,7 +144,7 @@ def test_a_request_with_everything_in_it_comes_back(connection: Connection) -> N
         negative_prompt="",
         seed=2**31,
         enhance_prompt=False,
-        parameters={"steps": 40, "shift": 1.5, "watermark": True, "style": "none"},
+        parameters={"steps": 40, "shift": 1.5, "watermark": True},
         image=image,
         spoiler=True,
     )
