@@ -214,9 +214,44 @@ class ModelModeration(Feature):
         return before, after
 
 
+class LogModeration(Feature):
+    """Decides where moderators read of changes and troubles."""
+
+    @app_commands.command(name="log", description="Where I tell moderators of changes and troubles.")
+    @app_commands.describe(channel="In which channel; left out: nowhere")
+    async def log_channel(
+        self, interaction: discord.Interaction[Any], channel: discord.TextChannel | None = None
+    ) -> None:
+        """Choose the log channel."""
+        if channel is not None and not channel.permissions_for(channel.guild.me).send_messages:
+            raise Refusal(f"**channel**: I can't write in {channel.mention}. Allow me **Send Messages** there first.")
+        change = partial(self._set_log, interaction=interaction, channel_id=None if channel is None else channel.id)
+        before, after = await self.services.database.write(change)
+        self.services.communities.forget(interaction.guild_id or 0)
+        await _answer(interaction, f"Log channel\nBefore: {before}\nNow: {after}")
+
+    def _set_log(
+        self, connection: Connection, *, interaction: discord.Interaction[Any], channel_id: int | None
+    ) -> tuple[str, str]:
+        guild_id, default = interaction.guild_id or 0, self.services.communities.default_allowance
+        store.lock_guild(connection, guild_id)
+        before = _channel(store.community(connection, guild_id, default=default).log_channel_id)
+        store.set_log_channel(connection, guild_id, channel_id)
+        after = _channel(channel_id)
+        if not store.was_done(connection, interaction.id):
+            deed = _deed(interaction, "log.channel", target=channel_id or "", before=before, after=after)
+            store.record(connection, deed, now=self.services.clock())
+        return before, after
+
+
 @app_commands.default_permissions(manage_guild=True)
 class Moderation(
-    CreditModeration, ModelModeration, commands.GroupCog, name="wan-admin", description="Models and credits."
+    CreditModeration,
+    ModelModeration,
+    LogModeration,
+    commands.GroupCog,
+    name="wan-admin",
+    description="Models, credits, and where I report.",
 ):
     """The group of all moderators' commands, for those who may manage the server."""
 
@@ -238,6 +273,10 @@ def _decisions(community: Community, model: str) -> str:
         if places:
             parts.append(f"{_verdict(is_allowed=rule.is_allowed)} {' '.join(places)}")
     return ", ".join(parts)
+
+
+def _channel(channel_id: int | None) -> str:
+    return "none" if channel_id is None else f"<#{channel_id}>"
 
 
 def _verdict(*, is_allowed: bool) -> str:

@@ -206,22 +206,24 @@ class Pixwith(Provider):
             envelope = await self._http.submit("/api/task/create", json=body, answer=_Envelope)
         except Refused as error:
             # no document says which HTTP status an error has
-            if meaning := self._meaning(error.vendor_message):
+            if meaning := self._meaning(error.vendor_message, no=Refused):
                 raise meaning from error
             raise
         if envelope.code != _SUCCESS:
-            raise self._error_in(envelope, said_no=Refused, said_nothing=OutcomeUnknown)
+            raise self._error_in(envelope, no=Refused, neither=OutcomeUnknown)
         return envelope.data
 
-    async def _ask(self, path: str, body: Mapping[str, object], *, urgent: bool = False) -> JsonValue:
+    async def _ask(self, path: str, body: Mapping[str, object], *, to_submit: bool = False) -> JsonValue:
+        """Ask what can be asked again; ``to_submit``: for a submission, so that a no is a refusal of it."""
+        no = Refused if to_submit else ContractBroken
         try:
-            envelope = await self._http.ask(path, method="POST", json=body, answer=_Envelope, urgent=urgent)
+            envelope = await self._http.ask(path, method="POST", json=body, answer=_Envelope, urgent=to_submit)
         except ContractBroken as error:
-            if meaning := self._meaning(error.vendor_message):
+            if meaning := self._meaning(error.vendor_message, no=no):
                 raise meaning from error
             raise
         if envelope.code != _SUCCESS:
-            raise self._error_in(envelope, said_no=ContractBroken, said_nothing=ContractBroken)
+            raise self._error_in(envelope, no=no, neither=ContractBroken)
         return envelope.data
 
     async def _upload(self, picture: Media) -> str:
@@ -236,7 +238,7 @@ class Pixwith(Provider):
     async def _place(self, name: str, content_type: str) -> _Place:
         body = {"image_name": name, "content_type": content_type}
         try:
-            place = _read(_Place, await self._ask("/api/task/pre_url", body, urgent=True))
+            place = _read(_Place, await self._ask("/api/task/pre_url", body, to_submit=True))
         except ContractBroken as error:
             raise _no_place(error.reason, error.vendor_message) from error
         if place is None:
@@ -244,26 +246,28 @@ class Pixwith(Provider):
         return place
 
     def _error_in(
-        self, envelope: _Envelope, *, said_no: type[ProviderError], said_nothing: type[ProviderError]
+        self, envelope: _Envelope, *, no: type[Refused | ContractBroken], neither: type[ProviderError]
     ) -> ProviderError:
-        """Tell what an envelope without success says; ``said_nothing`` is for codes that no document has."""
+        """Tell what an envelope without success says; ``neither`` is for codes that no document has."""
         words = words_in({"message": envelope.message}).message
         message = words and self._http.redact(words)
-        if meaning := self._meaning(message):
+        if meaning := self._meaning(message, no=no):
             return meaning
         if envelope.code == _ERROR:
-            return said_no("pixwith answered with an error", vendor_message=message)
-        return said_nothing(f"pixwith answered with an unknown code ({envelope.code})", vendor_message=message)
+            return no("pixwith answered with an error", vendor_message=message)
+        return neither(f"pixwith answered with an unknown code ({envelope.code})", vendor_message=message)
 
-    def _meaning(self, message: str | None) -> ProviderError | None:
-        """Find the error that a message stands for; None: it isn't one that we know."""
+    def _meaning(self, message: str | None, *, no: type[Refused | ContractBroken]) -> ProviderError | None:
+        """Find the error that a message stands for; None: it isn't one that we know. Only a submission is refused."""
         meaning = next((each for each in _MEANINGS if message and each.words.search(message)), None)
         if meaning is None:
             return None
-        if meaning.kind is Refused:
-            return Refused(meaning.reason, vendor_message=message, advice=meaning.advice)
         if meaning.kind is AuthFailed:
             return AuthFailed(meaning.reason, vendor_message=message)
+        if meaning.kind is Refused and no is Refused:
+            return Refused(meaning.reason, vendor_message=message, advice=meaning.advice)
+        if meaning.kind is Refused:
+            return no(meaning.reason, vendor_message=message)
         # the layer below sees this only where it is said by a 429
         self._http.budget.hold_for(DEFAULT_RETRY_AFTER)
         return Unavailable(meaning.reason, retry_after=DEFAULT_RETRY_AFTER, vendor_message=message)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from bot.communities.rules import Community, ModelRule
 from bot.credits.allowance import AllowanceRule, PeriodLength
@@ -43,7 +43,13 @@ def community(connection: Connection, guild_id: int, *, default: AllowanceRule) 
         length=default.length if length is None else PeriodLength(length),
         cap=row["allowance_cap"],
     )
-    return Community(guild_id=guild_id, allowance=allowance, model_rules=rules, default_model=row["default_model"])
+    return Community(
+        guild_id=guild_id,
+        allowance=allowance,
+        model_rules=rules,
+        default_model=row["default_model"],
+        log_channel_id=row["log_channel_id"],
+    )
 
 
 def lock_guild(connection: Connection, guild_id: int) -> None:
@@ -63,6 +69,11 @@ def set_model_rule(connection: Connection, guild_id: int, rule: ModelRule) -> No
         role_id=rule.role_id,
         is_allowed=rule.is_allowed,
     )
+
+
+def set_log_channel(connection: Connection, guild_id: int, channel_id: int | None) -> None:
+    """Say where moderators read of changes and troubles; None: nowhere."""
+    connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(log_channel_id=channel_id))
 
 
 def record(connection: Connection, deed: Deed, *, now: datetime) -> None:

@@ -73,6 +73,8 @@ guilds = Table(
     Column("allowance_period", String(8)),
     Column("allowance_cap", Integer),
     Column("default_model", String(80)),
+    # where moderators read of changes and troubles
+    Column("log_channel_id", BigInteger),
 )
 
 accounts = Table(
@@ -190,6 +192,10 @@ jobs = Table(
     # why the job ended as it did (bot.jobs.job.Reason), and the vendor's own words
     Column("reason", String(32)),
     Column("vendor_message", Text),
+    # our own sentence on what to do, where more is known than the reason
+    Column("advice", Text),
+    # ids of models that could do the same, separated by spaces
+    Column("alternatives", Text),
     Column("ended_at", Instant),
     CheckConstraint(
         "state IN ('queued', 'submitting', 'running', 'delivering', 'succeeded', 'failed', 'expired', 'cancelled',"

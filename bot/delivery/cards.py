@@ -49,7 +49,7 @@ _PLAIN_STATUS: Final[Mapping[State, str]] = {
 
 _SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.REFUSED: "The provider won't make this. Change the prompt or the picture and try again.",
-    Reason.PROVIDER_PAUSED: "The provider can't be used at the moment; its operator knows. Try another model.",
+    Reason.PROVIDER_PAUSED: "The provider can't be used at the moment; its operator knows.",
     Reason.NOT_MADE: "The provider couldn't make this video. Try again, or change the prompt.",
     Reason.NO_ANSWER: "The provider never said whether it took the job, so it isn't sent a second time. Try again.",
     Reason.TOO_LATE: "The provider took too long. Try again later, or another model.",
@@ -138,7 +138,9 @@ def _running(sight: Sight) -> str:
 
 
 def _ending(job: Job) -> str:
-    sentence = _SENTENCES[job.reason] if job.reason is not None else "It ended without a video."
+    sentence = job.advice or (_SENTENCES[job.reason] if job.reason is not None else "It ended without a video.")
+    if job.alternatives:
+        sentence += f" These can do the same: {', '.join(f'`{model}`' for model in job.alternatives.split())}."
     vendor = f"\nThe provider says: {disarmed(job.vendor_message, 200)}" if job.vendor_message else ""
     return f"{sentence}{vendor}"
 

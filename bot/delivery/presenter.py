@@ -14,6 +14,7 @@ import discord
 import structlog
 
 from bot.clock import Clock
+from bot.communities.rules import Community
 from bot.database.engine import Database
 from bot.delivery import faults
 from bot.delivery.cards import Card, card
@@ -231,6 +232,18 @@ class DiscordPresenter:
                 self._small_guilds.add(job.guild_id)
             return trouble
         return Posted(message.id)
+
+    # --- moderators ----------------------------------------------------------------------------
+
+    async def tell_moderators(self, community: Community, text: str) -> None:
+        """See ``Presenter``."""
+        if community.log_channel_id is None:
+            return
+        channel = self._client.get_partial_messageable(community.log_channel_id, guild_id=community.guild_id)
+        try:
+            await channel.send(text, allowed_mentions=NO_MENTIONS, suppress_embeds=True)
+        except faults.DISCORD_ERRORS as error:
+            log.warning("the log channel can't be written to", guild=community.guild_id, why=str(error))
 
     def _can_read_history(self, job: Job) -> bool:
         guild = self._client.get_guild(job.guild_id)

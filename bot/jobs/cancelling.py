@@ -37,7 +37,7 @@ class Cancelling:
         return await self._cancelled(job)
 
     async def withdraw(self, job: Job) -> None:
-        """Give a job up whose command Discord no longer takes an answer to, unless it went on with a card of its own."""
+        """Give a job up whose command Discord takes no answer to any more, unless it went on without one."""
         step = lifecycle.cancelled(Reason.UNANSWERED)
         try:
             job = await self._database.write(partial(store.move, job=job, step=step, now=self._clock()))

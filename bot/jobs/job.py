@@ -140,6 +140,8 @@ class Job:
     result_message_id: int | None = None
     reason: Reason | None = None
     vendor_message: str | None = None
+    advice: str | None = None
+    alternatives: str | None = None
     ended_at: datetime | None = None
 
 

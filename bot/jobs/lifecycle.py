@@ -68,6 +68,8 @@ class Changes(TypedDict, total=False):
     result_message_id: int | None
     reason: Reason | None
     vendor_message: str | None
+    advice: str | None
+    alternatives: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,8 @@ def after_submit(outcome: Submission | ProviderError, *, can_list: bool, now: da
             changes = Changes(not_before=now + wait, submitted_at=None, deadline=None)
             return Step(state=State.QUEUED, changes=changes, detail=str(outcome))
         case Refused():
-            return ended(State.FAILED, Reason.REFUSED, vendor=outcome.vendor_message, detail=str(outcome))
+            vendor, advice = outcome.vendor_message, outcome.advice
+            return ended(State.FAILED, Reason.REFUSED, vendor=vendor, advice=advice, detail=str(outcome))
         case AuthFailed():
             return ended(State.FAILED, Reason.PROVIDER_PAUSED, detail=str(outcome))
         case OutcomeUnknown() | ContractBroken() | ProviderError():
@@ -156,7 +159,8 @@ def after_look(job: Job, outcome: TaskStatus | ProviderError, *, now: datetime) 
             changes = Changes(result_url=outcome.video_url, result_expires_at=outcome.expires_at, delivering_since=now)
             return Step(state=State.DELIVERING, changes=_with_cost(changes, outcome.cost))
         case Rejected():
-            return ended(State.FAILED, Reason.NOT_MADE, vendor=outcome.reason, detail=outcome.reason)
+            vendor, advice = outcome.reason, outcome.advice
+            return ended(State.FAILED, Reason.NOT_MADE, vendor=vendor, advice=advice, detail=vendor)
         case Pending() | ProviderError():
             if job.deadline is not None and now >= job.deadline:
                 return ended(State.EXPIRED, Reason.TOO_LATE, detail="past the model's deadline")
@@ -187,9 +191,11 @@ def cancelled(reason: Reason) -> Step:
     return ended(State.CANCELLED, reason)
 
 
-def ended(state: State, reason: Reason, *, vendor: str | None = None, detail: str = "") -> Step:
+def ended(
+    state: State, reason: Reason, *, vendor: str | None = None, advice: str | None = None, detail: str = ""
+) -> Step:
     """An end without a posted video: the hold is released."""
-    changes = Changes(reason=reason, vendor_message=vendor[:_VENDOR_WORDS] if vendor else None)
+    changes = Changes(reason=reason, vendor_message=vendor[:_VENDOR_WORDS] if vendor else None, advice=advice)
     return Step(state=state, money=Money.RELEASE, changes=changes, detail=detail)
 
 

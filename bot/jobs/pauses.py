@@ -28,12 +28,13 @@ class Pauses:
         """Whether submissions to this provider are refused."""
         return provider in self._retry_at
 
-    def pause(self, provider: Provider, error: AuthFailed) -> None:
-        """Take no submissions for now, and tell the operator, once."""
+    def pause(self, provider: Provider, error: AuthFailed) -> bool:
+        """Take no submissions for now, and tell the operator, once; true: it wasn't paused before."""
         if provider.name in self._retry_at:
-            return  # a look that fails as well puts nothing off
+            return False  # a look that fails as well puts nothing off
         log.error("provider paused: check its key and its funds", provider=provider.name, why=str(error))
         self._retry_at[provider.name] = self._clock() + RETRY_EVERY
+        return True
 
     def next_at(self) -> datetime | None:
         """When a paused provider is to be asked again."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from bot.communities.rules import Community
 from bot.jobs.job import Job
 from bot.jobs.lifecycle import Posted, PostTrouble
 
@@ -59,6 +60,10 @@ class Presenter(Protocol):
 
     async def find_video(self, job: Job) -> Posted | PostTrouble | None:
         """Look in the channel for the posted video: None: it isn't there, ``UNKNOWABLE``: can't look."""
+        ...
+
+    async def tell_moderators(self, community: Community, text: str) -> None:
+        """Write a line into the community's log channel, if it has one. Never fails."""
         ...
 
     async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:

@@ -21,6 +21,7 @@ from bot.database.engine import Database
 from bot.delivery.words import relative_time
 from bot.errors import AlreadyAccepted, Refusal
 from bot.jobs import store
+from bot.jobs.alternatives import able_models
 from bot.jobs.job import Job, Request, State, StoredMedia, new_id
 from bot.jobs.pauses import Pauses
 from providers.options import OptionProblem, Options, OptionsRefused, Wish, check_options, mode_of
@@ -117,7 +118,9 @@ class Requests:
         if ask.model is not None:
             return self._chosen(ask.model, usable)
         last = await self._database.read(partial(store.last_model, guild_id=ask.guild_id, user_id=ask.user_id))
-        able = [spec for spec in usable.values() if mode in spec.modes and not self._pauses.is_paused(spec.provider)]
+        able = able_models(
+            usable.values(), mode=mode, community=community, place=ask.place, is_paused=self._pauses.is_paused
+        )
         if last in {spec.id for spec in able}:
             return usable[last]
         if community.default_model in usable:

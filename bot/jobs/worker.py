@@ -16,9 +16,11 @@ import structlog
 
 from bot.clock import Clock
 from bot.communities.memory import Communities
+from bot.communities.rules import Place
 from bot.database.engine import Database
 from bot.jobs import lifecycle, store
 from bot.jobs.agenda import Agenda
+from bot.jobs.alternatives import able_models
 from bot.jobs.delivering import Delivery
 from bot.jobs.inputs import generation_request, needs_links
 from bot.jobs.job import Job, Reason, State
@@ -36,10 +38,16 @@ _T = TypeVar("_T")
 
 log = structlog.stdlib.get_logger(__name__)
 
+_PAUSED: Final = (
+    "**{provider}** takes no jobs at the moment: its key or its funds were refused. Nothing was charged for them. "
+    "It is tried again every five minutes."
+)
 #: after a fault of ours a job is left alone for this long
 _AFTER_FAULT: Final = timedelta(seconds=30)
 #: between two tries to fetch or post a video, and before the vendor's list is asked
 _SHORT_WAIT: Final = timedelta(seconds=5)
+#: so many models are named when one can't be had
+_ALTERNATIVES: Final = 3
 #: the name of the step that asks paused providers again; no job has it
 _PAUSES: Final = "pauses"
 #: the queue is looked at this often even if nobody says that it changed
@@ -249,7 +257,7 @@ class Worker:
         request = generation_request(watch.job.request, spec, path_of=self._media_path, links=links)
         await self._apply(watch, lifecycle.start_submitting(spec=spec, now=self._clock()))
         outcome = await _outcome_of(provider.submit(request))
-        self._note_trouble(provider, outcome, watch.job)
+        await self._note_trouble(provider, outcome, watch.job)
         if isinstance(outcome, Submission):
             watch.estimate = outcome.estimated_seconds
         await self._apply(watch, lifecycle.after_submit(outcome, can_list=provider.can_list, now=self._clock()))
@@ -287,7 +295,7 @@ class Worker:
 
     async def _look(self, watch: Watch, provider: Provider, spec: ModelSpec) -> None:
         outcome = await _outcome_of(provider.status(watch.job.task_id or "", spec))
-        self._note_trouble(provider, outcome, watch.job)
+        await self._note_trouble(provider, outcome, watch.job)
         watch.looks += 1
         watch.failures = watch.failures + 1 if isinstance(outcome, ProviderError) else 0
         watch.retry_after = outcome.retry_after if isinstance(outcome, Unavailable) else None
@@ -314,11 +322,11 @@ class Worker:
         try:
             tasks = await provider.recent_tasks(since=since)
         except (AuthFailed, ContractBroken) as error:
-            self._note_trouble(provider, error, watch.job)
+            await self._note_trouble(provider, error, watch.job)
             await self._apply(watch, lifecycle.ended(State.LOST, Reason.NO_ANSWER, detail=str(error)))
             return
         except ProviderError as error:
-            self._note_trouble(provider, error, watch.job)
+            await self._note_trouble(provider, error, watch.job)
             is_late = watch.job.deadline is not None and self._clock() >= watch.job.deadline
             await self._apply(watch, lifecycle.ended(State.LOST, Reason.NO_ANSWER) if is_late else None)
             return
@@ -327,6 +335,8 @@ class Worker:
 
     async def _apply(self, watch: Watch, step: Step | None) -> None:
         """Store a transition, show it, and plan what comes next."""
+        if step is not None and step.changes.get("reason") is Reason.PROVIDER_PAUSED:
+            step.changes["alternatives"] = await self._alternatives(watch.job)
         if step is not None:
             watch.job = await self._database.write(partial(store.move, job=watch.job, step=step, now=self._clock()))
             _log_transition(watch.job, step)
@@ -335,6 +345,17 @@ class Worker:
             self._forget(watch.job.id)
         else:
             self._plan(watch, is_new_state=step is not None)
+
+    async def _alternatives(self, job: Job) -> str | None:
+        """The models that could do the same, for whoever asked; roles aren't known here."""
+        able = able_models(
+            self._registry.models.values(),
+            mode=job.request.mode,
+            community=await self._communities.of(job.guild_id),
+            place=Place(channel_id=job.channel_id),
+            is_paused=self._pauses.is_paused,
+        )
+        return " ".join(spec.id for spec in able[:_ALTERNATIVES]) or None
 
     def _plan(self, watch: Watch, *, is_new_state: bool) -> None:
         self._remember(watch)
@@ -409,9 +430,11 @@ class Worker:
         spec = self._registry.models.get(job.model)
         return None if spec is None else (self._registry.provider_of(spec), spec)
 
-    def _note_trouble(self, provider: Provider, outcome: object, job: Job) -> None:
+    async def _note_trouble(self, provider: Provider, outcome: object, job: Job) -> None:
         if isinstance(outcome, AuthFailed):
-            self._pauses.pause(provider, outcome)
+            if self._pauses.pause(provider, outcome):
+                community = await self._communities.of(job.guild_id)
+                await self._presenter.tell_moderators(community, _PAUSED.format(provider=provider.title))
         elif isinstance(outcome, OutcomeUnknown):
             log.error("a submission got no answer: look for it at the vendor", job=job.id, why=str(outcome))
         elif isinstance(outcome, ProviderError):

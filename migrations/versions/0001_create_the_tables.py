@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("allowance_period", sa.String(length=8), nullable=True),
         sa.Column("allowance_cap", sa.Integer(), nullable=True),
         sa.Column("default_model", sa.String(length=80), nullable=True),
+        sa.Column("log_channel_id", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("guild_id", name=op.f("pk_guilds")),
     )
     op.create_table(
@@ -90,6 +91,8 @@ def upgrade() -> None:
         sa.Column("result_message_id", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.String(length=32), nullable=True),
         sa.Column("vendor_message", sa.Text(), nullable=True),
+        sa.Column("advice", sa.Text(), nullable=True),
+        sa.Column("alternatives", sa.Text(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
             "state IN ('queued', 'submitting', 'running', 'delivering', 'succeeded', 'failed', 'expired', 'cancelled', 'lost')",

@@ -24,10 +24,10 @@ from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, Provide
 from providers.options import OptionsRefused, Wish, check_options
 from providers.pixwith import Pixwith, request_options
 from providers.types import CostUnit, Finished, GenerationRequest, Media, Mode, ModelSpec, Pending, Rejected
-from tests.imitations import pixeldojo as common
 from tests.imitations import pixwith as faults
-from tests.imitations.pixeldojo import Fault, small_video
-from tests.imitations.pixwith import PixwithImitation, Route, body_fault, data_fault, error_fault, store_fault
+from tests.imitations import vendor as common
+from tests.imitations.pixwith import PixwithImitation, body_fault, data_fault, error_fault, store_fault
+from tests.imitations.vendor import Fault, Route, small_video
 
 KEY = "key_contract_test_00000000"
 PNG = b"\x89PNG\r\n\x1a\nfirst"
@@ -82,8 +82,8 @@ def lite(first: Media, **options: Any) -> GenerationRequest:
 
 async def submitted(provider: Pixwith, vendor: PixwithImitation, request: GenerationRequest | None = None) -> str:
     submission = await provider.submit(request or text())
-    assert vendor.submissions[-1].task_id == submission.task_id
-    assert not vendor.submissions[-1].unknown
+    assert vendor.submissions[-1].job_id == submission.task_id
+    assert not vendor.unknown
     return submission.task_id
 
 
@@ -105,7 +105,7 @@ async def test_what_the_vendor_requires_goes_out_and_nothing_else(provider: Pixw
     submission = await provider.submit(text())
     (seen,) = vendor.submissions
     assert seen.body == {"prompt": "a cat", "model_id": "2-9", "options": OPTIONS}
-    assert (submission.task_id, submission.estimated_seconds, submission.cost) == (seen.task_id, 150, None)
+    assert (submission.task_id, submission.estimated_seconds, submission.cost) == (seen.job_id, 150, None)
 
 
 OPTION_CHANGES: list[tuple[dict[str, Any], dict[str, object]]] = [
@@ -163,7 +163,7 @@ async def test_lite_is_sent_one_picture_and_no_duration(
     await submitted(provider, vendor, lite(first))
     (seen,) = vendor.submissions
     assert seen.body["options"] == {"prompt_optimization": True, "aspect_ratio": "16:9", "resolution": "720p"}
-    assert seen.pictures == (PNG,)
+    assert seen.media == {"image_urls.0": PNG}
 
 
 async def test_an_empty_prompt_is_the_vendors_to_refuse(provider: Pixwith) -> None:
@@ -297,10 +297,10 @@ async def test_pictures_are_uploaded_in_their_order(
 ) -> None:
     await submitted(provider, vendor, text(mode=Mode.FIRST_LAST, image=first, last_image=last))
     (seen,) = vendor.submissions
-    assert seen.pictures == (PNG, JPEG)
+    assert seen.media == {"image_urls.0": PNG, "image_urls.1": JPEG}
     kept = [f"{vendor.base_url}/images/{key}" for key in vendor.uploads]
     assert seen.body["image_urls"] == kept
-    assert [call.route for call in vendor.calls] == [Route.PRE_URL, Route.STORE] * 2 + [Route.SUBMIT]
+    assert [call.route for call in vendor.calls] == [Route.FORM, Route.STORE] * 2 + [Route.SUBMIT]
 
 
 async def test_no_file_name_of_ours_leaves(
@@ -408,7 +408,7 @@ async def test_a_picture_that_is_gone_is_refused(provider: Pixwith, vendor: Pixw
     with pytest.raises(Refused, match="can't be read") as caught:
         await provider.submit(image(first))
     assert str(first.path) not in "".join(traceback.format_exception(caught.value))
-    assert not vendor.tasks
+    assert not vendor.jobs
 
 
 @pytest.mark.parametrize("content", [b"GIF89a", b""])
@@ -418,7 +418,7 @@ async def test_what_is_no_picture_is_refused(
     with pytest.raises(Refused) as caught:
         await provider.submit(image(stored(tmp_path / "gif", content, "image/png")))
     assert caught.value.vendor_message == "Invalid image format"
-    assert not vendor.tasks
+    assert not vendor.jobs
 
 
 FORM: dict[str, Any] = {"upload_url": {"url": "https://store.test/", "fields": {"key": "k"}}, "image_url": LINK}
@@ -454,11 +454,11 @@ def form_at(url: object) -> dict[str, Any]:
 async def test_a_form_that_can_not_be_used_is_refused(
     provider: Pixwith, vendor: PixwithImitation, first: Media, form: object
 ) -> None:
-    vendor.fault_next(Route.PRE_URL, data_fault(form))
+    vendor.fault_next(Route.FORM, data_fault(form))
     with pytest.raises(Refused) as caught:
         await provider.submit(image(first))
     assert_no_secret(caught.value, "word@")
-    assert [call.route for call in vendor.calls] == [Route.PRE_URL]
+    assert [call.route for call in vendor.calls] == [Route.FORM]
 
 
 @pytest.mark.parametrize(
@@ -477,18 +477,18 @@ async def test_a_form_that_can_not_be_used_is_refused(
         (faults.NO_CREDITS, AuthFailed),
         (Fault(status=401), AuthFailed),
         (faults.TOO_MANY, Unavailable),
-        (common.rate_limited(), Unavailable),
+        (store_fault(429), Unavailable),
     ],
 )
 async def test_asking_for_a_form_that_goes_wrong_starts_nothing(
     provider: Pixwith, vendor: PixwithImitation, first: Media, fault: Fault, kind: type[ProviderError]
 ) -> None:
-    vendor.fault_next(Route.PRE_URL, fault)
+    vendor.fault_next(Route.FORM, fault)
     with pytest.raises(ProviderError) as caught:
         await provider.submit(image(first))
     assert type(caught.value) is kind
     assert_no_secret(caught.value)
-    assert [call.route for call in vendor.calls] == [Route.PRE_URL]
+    assert [call.route for call in vendor.calls] == [Route.FORM]
 
 
 async def test_nobody_waits_long_for_a_form(first: Media, vendor: PixwithImitation) -> None:
@@ -497,7 +497,7 @@ async def test_nobody_waits_long_for_a_form(first: Media, vendor: PixwithImitati
     with pytest.raises(Unavailable) as caught:
         await provider.submit(image(first))
     assert caught.value.retry_after is not None
-    assert vendor.count(Route.PRE_URL) == 0
+    assert vendor.count(Route.FORM) == 0
     await provider.close()
 
 
@@ -540,8 +540,8 @@ async def test_a_status_that_nobody_knows_is_pending_and_told_once(
     provider: Pixwith, vendor: PixwithImitation, caplog: pytest.LogCaptureFixture
 ) -> None:
     task_id = await submitted(provider, vendor)
-    for number in (4, "4", "dreaming", 0, 4, KEY):
-        vendor.say(task_id, number)
+    for word in ("4", "dreaming", "0", "4", KEY):
+        vendor.say(task_id, word)
         assert await provider.status(task_id, PRO) == Pending()
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert ["'4'" in line for line in told] == [True, False, False, False]
@@ -628,7 +628,7 @@ async def test_how_long_it_may_take(
         (error_fault("Requests are too frequent"), Unavailable, False),
         (error_fault("Rate limit exceeded"), Unavailable, False),
         (error_fault("rate exceeded", status=400), Unavailable, False),
-        (common.rate_limited("5"), Unavailable, False),
+        (store_fault(429, Retry_After="5"), Unavailable, False),
     ],
 )
 async def test_a_submission_that_goes_wrong(
@@ -643,7 +643,7 @@ async def test_a_submission_that_goes_wrong(
         await provider.submit(text())
     assert type(caught.value) is kind
     assert_no_secret(caught.value)
-    assert bool(vendor.tasks) is task_runs
+    assert bool(vendor.jobs) is task_runs
     assert vendor.count(Route.SUBMIT) == 1
 
 
@@ -674,7 +674,7 @@ async def test_a_message_of_any_kind_is_a_refusal(provider: Pixwith, vendor: Pix
         (common.CUT, Unavailable),
         (error_fault("Server error", status=500), Unavailable),
         (common.HTML_502, Unavailable),
-        (common.rate_limited("5"), Unavailable),
+        (store_fault(429, Retry_After="5"), Unavailable),
         (faults.TOO_MANY, Unavailable),
         (error_fault("too many requests", status=400), Unavailable),
         (Fault(body=b'{"code":'), ContractBroken),
@@ -688,6 +688,8 @@ async def test_a_message_of_any_kind_is_a_refusal(provider: Pixwith, vendor: Pix
         (error_fault("Invalid API KEY", status=400), AuthFailed),
         (Fault(status=403), AuthFailed),
         (faults.NO_CREDITS, AuthFailed),
+        (faults.INVALID_URL, ContractBroken),
+        (error_fault("Invalid image format", status=400), ContractBroken),
     ],
 )
 async def test_a_look_at_a_task_that_goes_wrong(
@@ -701,7 +703,7 @@ async def test_a_look_at_a_task_that_goes_wrong(
     assert_no_secret(caught.value)
 
 
-@pytest.mark.parametrize("fault", [faults.TOO_MANY, common.rate_limited()])
+@pytest.mark.parametrize("fault", [faults.TOO_MANY, store_fault(429)])
 async def test_after_too_many_requests_nobody_asks_before_it_is_time(
     provider: Pixwith, vendor: PixwithImitation, fault: Fault
 ) -> None:
@@ -721,7 +723,7 @@ async def test_a_submission_that_hangs_has_no_known_outcome(
     vendor.fault_next(Route.SUBMIT, common.HANG_AFTER_JOB)
     with pytest.raises(OutcomeUnknown):
         await provider.submit(text())
-    assert len(vendor.tasks) == 1
+    assert len(vendor.jobs) == 1
 
 
 async def test_a_look_that_hangs_can_be_repeated(
@@ -794,7 +796,7 @@ async def test_a_wrong_key_stops_everything(vendor: PixwithImitation, first: Med
         with pytest.raises(AuthFailed) as caught:
             await call()
         assert_no_secret(caught.value, wrong)
-    assert not vendor.tasks
+    assert not vendor.jobs
     assert not vendor.uploads
     await provider.close()
 
@@ -909,7 +911,7 @@ async def test_the_imitation_answers_as_the_documents_show(vendor: PixwithImitat
         taken = (await client.post("/create", json={**BASE, "more": 1})).json()
         task_id = taken["data"]["task_id"]
         assert taken == {"code": 1, "message": "success", "data": {"task_id": task_id, "estimated_time": 150}}
-        assert vendor.submissions[0].unknown == {"more"}
+        assert vendor.unknown == {"more"}
         vendor.finish(task_id)
         got = (await client.post("/get", json={"task_id": task_id})).json()
         assert (got["data"]["status"], len(got["data"]["result_urls"])) == (2, 1)
@@ -982,7 +984,7 @@ async def test_the_imitation_lives_its_tasks_itself(provider: Pixwith, vendor: P
     task_id = await submitted(provider, vendor)
     assert await provider.status(task_id, PRO) == Pending()
     assert isinstance(await provider.status(task_id, PRO), Finished)
-    vendor.fails = True
+    vendor.error = "no cats"
     other = await submitted(provider, vendor)
     await provider.status(other, PRO)
     assert await provider.status(other, PRO) == Rejected(reason="")

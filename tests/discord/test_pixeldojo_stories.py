@@ -124,10 +124,15 @@ async def test_a_vendor_that_fails_is_quoted_and_costs_nothing(dojo: World, vend
 async def test_an_empty_account_pauses_the_provider_and_names_what_else_works(
     dojo: World, vendor: PixelDojoImitation
 ) -> None:
+    log_channel = dojo.guild.create_text_channel("wan-log")
+    await dojo.mona.slash(dojo.channel, "wan-admin log", channel=log_channel)
     vendor.fault_next(Route.SUBMIT, NO_CREDITS)
     answer = await dojo.video(prompt="A cat", model=WAN_22)
     assert text_of(answer).startswith("Failed")
+    assert "These can do the same: `demo`" in text_of(answer)
     assert (await dojo.account()).available == 200
+    (line,) = log_channel.history()
+    assert "**PixelDojo** takes no jobs at the moment" in line.content
     refused = await dojo.alice.slash(dojo.channel, "wan video", prompt="A cat", model=WAN_22)
     assert is_private(refused)
     assert "can't be reached" in text_of(refused)

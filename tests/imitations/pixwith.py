@@ -3,7 +3,7 @@
     async with PixwithImitation(key="key_test") as vendor:
         provider = Pixwith.connect(api_key="key_test", base_url=vendor.base_url)
         ...
-        vendor.finish(vendor.submissions[0].task_id)
+        vendor.finish(vendor.submissions[0].job_id)
 
 It is as strict as the seed: what the tables require must be there, values outside them are refused, the store
 takes nothing but the form that was given out, and the pictures it is given links of are really fetched. What
@@ -12,28 +12,18 @@ the documents leave open is set by a test. Fields that the tables don't have are
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-import time
-from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING, Self, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import BodyPartReader, web
 
-from tests.imitations.pixeldojo import Fault, small_video
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-Fetch = Callable[[str], Awaitable[bytes]]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from tests.imitations.vendor import Fault, Fetch, Route, Submission, VendorImitation, json_object
 
 #: bytes; "up to 10 MB"
 MOST_BYTES = 10_000_000
@@ -41,17 +31,6 @@ MOST_BYTES = 10_000_000
 FORM_LIFE = timedelta(minutes=10)
 _TYPES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png"}
 _XML = {"Content-Type": "application/xml"}
-
-
-class Route(StrEnum):
-    """What was asked for; faults are told per route."""
-
-    SUBMIT = "submit"
-    STATUS = "status"
-    CREDITS = "credits"
-    PRE_URL = "pre_url"
-    STORE = "store"
-    FILE = "file"
 
 
 def error_fault(message: str, *, code: int = 0, status: int = 200, takes_job: bool = False) -> Fault:
@@ -97,42 +76,6 @@ _OPTIONS = frozenset({"prompt_optimization", "aspect_ratio", "resolution", "dura
 
 
 @dataclass(slots=True, kw_only=True)
-class Task:
-    """A task at the vendor's, and what becomes of it."""
-
-    id: str
-    body: dict[str, object]
-    created_at: datetime
-    #: what is told while it isn't over
-    number: object = 1
-    #: status answers until it is over; None: not before the test says so
-    polls_left: int | None = None
-    video: bytes | None = None
-    #: how often its status was asked
-    polls: int = 0
-
-    @property
-    def status(self) -> object:
-        """The status of the moment."""
-        if self.polls_left is None or self.polls_left > 0:
-            return self.number
-        return 3 if self.video is None else 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """A POST that passed every check. ``task_id`` is the task that was made of it."""
-
-    task_id: str
-    body: dict[str, object]
-    at: datetime
-    #: what the links held, in their order
-    pictures: tuple[bytes, ...]
-    #: fields and options that no table has
-    unknown: frozenset[str]
-
-
-@dataclass(slots=True, kw_only=True)
 class Upload:
     """A form that was given out, and what was put there with it."""
 
@@ -145,19 +88,13 @@ class Upload:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(slots=True)
-class Call:
-    """Any request, refused ones too. ``at`` is monotonic seconds."""
-
-    route: Route
-    at: float
-    path: str
-    #: None: not answered (yet)
-    status: int | None = None
-
-
-class PixwithImitation:
+class PixwithImitation(VendorImitation):
     """The vendor. Everything public may be changed by a test at any time."""
+
+    # told as numbers
+    word = "1"
+    success_word = "2"
+    failure_word = "3"
 
     def __init__(
         self,
@@ -172,158 +109,44 @@ class PixwithImitation:
         ``requests_per_minute`` makes it say "Too many requests" beyond that; ``fetch`` gets the links that
         lead elsewhere in place of HTTP.
         """
-        self.key = key
-        self.requests_per_minute = requests_per_minute
+        super().__init__(key=key, requests_per_minute=requests_per_minute, fetch=fetch, now=now)
         self.credits = 500
         #: the vendor's credits for a video, which no document names
         self.cost = 10
-        #: what a new task does: over after so many status answers; None: waits for the test
-        self.polls: int | None = None
-        #: how a new task ends: in this video, or in failure
-        self.video: bytes | None = None
-        self.fails = False
         self.estimated_time: object = 150
         #: the HTTP status of errors in the envelope, which no document names
         self.error_status = 200
         #: what the store says when it has taken a file: 200, 201 or 204
         self.stored_status = 204
-        self.submissions: list[Submission] = []
-        self.tasks: dict[str, Task] = {}
         #: by the key in the store
         self.uploads: dict[str, Upload] = {}
-        self.calls: list[Call] = []
-        self.port = 0
-        self._fetch = fetch or _fetch
-        self._now = now
-        self._next_faults: dict[Route, deque[Fault]] = defaultdict(deque)
-        self._standing_faults: dict[Route, Fault] = {}
-        self._stopped = asyncio.Event()
-        self._runner: web.AppRunner | None = None
+        #: fields and options of submissions that no table has
+        self.unknown: set[str] = set()
 
     @property
     def base_url(self) -> str:
         """What belongs into ``PIXWITH_BASE_URL``."""
         return f"http://127.0.0.1:{self.port}"
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    async def start(self, port: int = 0) -> None:
-        """Open a port, a free one unless told; a stopped vendor can be started again."""
-        self._stopped.clear()
-        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        self.port = int(self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        """Close the port and every connection; tasks stay known."""
-        self._stopped.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-
-    # What a test tells
-
-    def fault_next(self, route: Route, *faults: Fault) -> None:
-        """Let the next requests of a route go wrong, one fault each."""
-        self._next_faults[route].extend(faults)
-
-    def fault_always(self, route: Route, fault: Fault | None) -> None:
-        """Let every request of a route go wrong, until called with None."""
-        if fault is None:
-            self._standing_faults.pop(route, None)
-        else:
-            self._standing_faults[route] = fault
-
-    def finish(self, task_id: str, *, video: bytes | None = None, after_polls: int = 0) -> None:
-        """Let a task succeed, now or after so many more status answers."""
-        task = self.tasks[task_id]
-        task.video, task.polls_left = video or small_video(), after_polls
-
-    def fail(self, task_id: str, *, after_polls: int = 0) -> None:
-        """Let a task fail; the vendor never says why."""
-        task = self.tasks[task_id]
-        task.video, task.polls_left = None, after_polls
-
-    def say(self, task_id: str, number: object) -> None:
-        """Let a task that isn't over show this status."""
-        self.tasks[task_id].number = number
-
-    def forget(self, task_id: str) -> None:
-        """Know nothing of a task from now on."""
-        del self.tasks[task_id]
-
-    def count(self, route: Route) -> int:
-        """How many requests of a route came in."""
-        return sum(call.route is route for call in self.calls)
-
-    # What the vendor does
-
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=2 * MOST_BYTES)
         app.router.add_post("/api/task/create", self._on(Route.SUBMIT, self._create))
         app.router.add_post("/api/task/get", self._on(Route.STATUS, self._get))
         app.router.add_post("/api/task/get_credits", self._on(Route.CREDITS, self._get_credits))
-        app.router.add_post("/api/task/pre_url", self._on(Route.PRE_URL, self._pre_url))
+        app.router.add_post("/api/task/pre_url", self._on(Route.FORM, self._pre_url))
         app.router.add_post("/store", self._on(Route.STORE, self._store, public=True))
         app.router.add_get("/images/{name}", self._on(Route.FILE, self._image, public=True))
-        app.router.add_get("/videos/{name}", self._on(Route.FILE, self._video, public=True))
+        app.router.add_get("/files/{name}", self._on(Route.FILE, self._file, public=True))
         return app
 
-    def _on(self, route: Route, handler: Handler, *, public: bool = False) -> Handler:
-        """Put in front of a handler what is the same for all: count, limit, key, faults."""
+    def _has_key(self, request: web.Request) -> bool:
+        return request.headers.get("Api-Key") == self.key
 
-        async def handle(request: web.Request) -> web.StreamResponse:
-            call = Call(route, time.monotonic(), request.path)
-            self.calls.append(call)
-            response = await self._answer(route, handler, request, public=public)
-            call.status = response.status
-            return response
+    def _no_key(self) -> web.Response:
+        return self._error("Invalid API KEY")
 
-        return handle
-
-    async def _answer(
-        self, route: Route, handler: Handler, request: web.Request, *, public: bool
-    ) -> web.StreamResponse:
-        if not public and request.headers.get("Api-Key") != self.key:
-            return self._error("Invalid API KEY")
-        if not public and self._over_limit():
-            return self._error("Too many requests")
-        fault = self._fault(route)
-        if fault is None:
-            return await handler(request)
-        if fault.takes_job:
-            known = len(self.tasks)
-            taken = await handler(request)
-            if len(self.tasks) == known:
-                return taken
-        return await self._go_wrong(fault, request)
-
-    def _over_limit(self) -> bool:
-        since = time.monotonic() - 60
-        recent = sum(call.at > since and call.route not in (Route.FILE, Route.STORE) for call in self.calls)
-        return self.requests_per_minute is not None and recent > self.requests_per_minute
-
-    def _fault(self, route: Route) -> Fault | None:
-        waiting = self._next_faults[route]
-        return waiting.popleft() if waiting else self._standing_faults.get(route)
-
-    async def _go_wrong(self, fault: Fault, request: web.Request) -> web.StreamResponse:
-        if fault.hang:
-            await self._stopped.wait()
-        if not (fault.hang or fault.cut):
-            await request.read()
-            return web.Response(status=fault.status, body=fault.body, headers=fault.headers)
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=fault.status)
+    def _too_many(self) -> Fault:
+        return error_fault("Too many requests", status=self.error_status)
 
     def _success(self, data: Mapping[str, object]) -> web.Response:
         return web.json_response({"code": 1, "message": "success", "data": data})
@@ -332,18 +155,19 @@ class PixwithImitation:
         return web.json_response({"code": 0, "message": message}, status=self.error_status)
 
     async def _create(self, request: web.Request) -> web.Response:
-        body = await _json_object(request)
+        body = await json_object(request)
         fault = "the body must be a JSON object" if body is None else body_fault(body)
         if body is None or fault:
             return self._error(f"Invalid parameters: {fault}")
-        pictures = [await self._picture(link) for link in cast("list[str]", body.get("image_urls", []))]
+        links = cast("list[str]", body.get("image_urls", []))
+        pictures = [await self._picture(link) for link in links]
         if None in pictures:
             return self._error("Invalid image url")
         if not all(picture and is_picture(picture) for picture in pictures):
             return self._error("Invalid image format")
         if self.credits < self.cost:
             return self._error("Credits not enough")
-        return self._take(body, tuple(picture for picture in pictures if picture))
+        return self._take(body, [picture for picture in pictures if picture])
 
     async def _picture(self, link: str) -> bytes | None:
         """Fetch what a link leads to; what lies in the store is known already."""
@@ -356,43 +180,33 @@ class PixwithImitation:
         except (OSError, aiohttp.ClientError):
             return None
 
-    def _take(self, body: dict[str, object], pictures: tuple[bytes, ...]) -> web.Response:
+    def _take(self, body: dict[str, object], pictures: list[bytes]) -> web.Response:
         self.credits -= self.cost
-        task = Task(
-            id=secrets.token_hex(16),
-            body=body,
-            created_at=self._now(),
-            polls_left=self.polls,
-            video=None if self.fails else self.video or small_video(),
-        )
-        self.tasks[task.id] = task
+        job = self._new_job(str(body["model_id"]), body, self.cost)
         options = cast("dict[str, object]", body["options"])
-        unknown = frozenset((body.keys() - _FIELDS) | (options.keys() - _OPTIONS))
-        self.submissions.append(
-            Submission(task_id=task.id, body=body, at=task.created_at, pictures=pictures, unknown=unknown)
-        )
-        return self._success({"task_id": task.id, "estimated_time": self.estimated_time})
+        self.unknown |= (body.keys() - _FIELDS) | (options.keys() - _OPTIONS)
+        media = {f"image_urls.{place}": picture for place, picture in enumerate(pictures)}
+        self.submissions.append(Submission(job_id=job.id, model=job.model, body=body, at=job.created_at, media=media))
+        return self._success({"task_id": job.id, "estimated_time": self.estimated_time})
 
     async def _get(self, request: web.Request) -> web.Response:
-        body = await _json_object(request)
-        task = self.tasks.get(str(body and body.get("task_id")))
-        if task is None:
+        body = await json_object(request)
+        job = self._look(str(body and body.get("task_id")))
+        if job is None:
             return self._error("Task does not exist")
-        task.polls += 1
-        answer: dict[str, object] = {"task_id": task.id, "status": task.status}
-        if task.status == 2:
-            answer |= {"result_urls": [f"{self.base_url}/videos/{task.id}_0.mp4"]}
-        if task.polls_left:
-            task.polls_left -= 1
+        status = int(job.status) if job.status.isdecimal() else job.status
+        answer: dict[str, object] = {"task_id": job.id, "status": status}
+        if job.has_succeeded:
+            answer |= {"result_urls": [self._video_link(job)]}
         return self._success(answer)
 
     async def _get_credits(self, request: web.Request) -> web.Response:
-        if await _json_object(request) is None:
+        if await json_object(request) is None:
             return self._error("Invalid parameters: the body must be a JSON object")
         return web.json_response({"code": 1, "data": {"credits": self.credits}})
 
     async def _pre_url(self, request: web.Request) -> web.Response:
-        body = await _json_object(request) or {}
+        body = await json_object(request) or {}
         name, content_type = str(body.get("image_name")), body.get("content_type")
         if content_type is None or _TYPES.get(name.rpartition(".")[2]) != content_type:
             return self._error("Invalid image format")
@@ -456,12 +270,6 @@ class PixwithImitation:
         if upload is None or upload.content is None:
             return web.Response(status=404, text="gone")
         return web.Response(body=upload.content, content_type=upload.content_type)
-
-    async def _video(self, request: web.Request) -> web.Response:
-        task = self.tasks.get(request.match_info["name"].removesuffix("_0.mp4"))
-        if task is None or task.video is None or task.status != 2:
-            return web.Response(status=404, text="gone")
-        return web.Response(body=task.video, content_type="video/mp4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -537,21 +345,3 @@ def _is_link(value: object) -> bool:
 def is_picture(content: bytes) -> bool:
     """Tell JPEG and PNG by their first bytes."""
     return content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
-
-
-async def _fetch(link: str) -> bytes:
-    async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
-        session.get(link) as response,
-    ):
-        response.raise_for_status()
-        return await response.read()
-
-
-async def _json_object(request: web.Request) -> dict[str, object] | None:
-    try:
-        content = cast("object", await request.json())
-    except ValueError:
-        return None
-    is_json = request.content_type == "application/json"
-    return cast("dict[str, object]", content) if is_json and isinstance(content, dict) else None

@@ -41,6 +41,14 @@ class Route(StrEnum):
     LIST = "list"
     MODELS = "models"
     FILE = "file"
+    CREDITS = "credits"
+    #: asking for a form to upload with, and the upload, which goes to somebody else
+    FORM = "form"
+    STORE = "store"
+
+
+#: what no vendor counts as a request to its API
+_NOT_COUNTED = (Route.FILE, Route.STORE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,8 +278,8 @@ class VendorImitation(ABC):
         return sum(call.route is route for call in self.calls)
 
     def busiest_minute(self) -> int:
-        """The most requests that any 60 s saw, files not counted."""
-        times = [call.at for call in self.calls if call.route is not Route.FILE]
+        """The most requests that any 60 s saw, files and uploads not counted."""
+        times = [call.at for call in self.calls if call.route not in _NOT_COUNTED]
         return max((sum(start <= at < start + 60 for at in times) for start in times), default=0)
 
     # What each vendor has of its own
@@ -324,7 +332,7 @@ class VendorImitation(ABC):
 
     def _over_limit(self) -> bool:
         since = time.monotonic() - 60
-        recent = sum(call.at > since and call.route is not Route.FILE for call in self.calls)
+        recent = sum(call.at > since and call.route not in _NOT_COUNTED for call in self.calls)
         return self.requests_per_minute is not None and recent > self.requests_per_minute
 
     def _fault(self, route: Route) -> Fault | None:

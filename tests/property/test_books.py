@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from datetime import timedelta
 from functools import partial
 from itertools import count
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     invariant,
     multiple,
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Executable, func, select
 from sqlalchemy.exc import IntegrityError, NoResultFound
 
 from bot.credits import ledger
@@ -33,6 +34,7 @@ from bot.database.tables import accounts, ledger_entries
 from tests.clocks import Clock
 
 T = TypeVar("T")
+_Numbers = dict[tuple[int, int], tuple[int, int, int]]
 
 _MEMBERS = (1, 2)
 #: guilds, jobs and members of one run meet those of no other
@@ -64,12 +66,12 @@ class Expected:
 class Books(RuleBasedStateMachine):
     """Two guilds with two members each, and a model of them that knows nothing of SQL."""
 
-    database: ClassVar[Database]
-    runner: ClassVar[asyncio.Runner]
     jobs: Bundle[str] = Bundle("jobs")
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database, runner: asyncio.Runner) -> None:
         super().__init__()
+        self.database = database
+        self.runner = runner
         self.clock = Clock()
         self.guilds = (next(_numbers), next(_numbers))
         self.expected = {(guild, member): Expected() for guild in self.guilds for member in _MEMBERS}
@@ -113,14 +115,14 @@ class Books(RuleBasedStateMachine):
         account.allowance = min(account.allowance, account.available)
 
     @rule(target=jobs, owner=owners, amount=_amounts)
-    def hold(self, owner: tuple[int, int], amount: int) -> Any:
+    def hold(self, owner: tuple[int, int], amount: int) -> str | MultipleResults[str]:
         job_id = f"{next(_numbers)}"
         account = self.account(owner)
         work = partial(_hold, amount=amount, job_id=job_id, clock=self.clock)
         if account.available < amount:
             with pytest.raises(InsufficientCredits):
                 self.on_account(owner, work)
-            return multiple()
+            return cast("MultipleResults[str]", multiple())
         self.on_account(owner, work)
         from_allowance = min(amount, account.allowance)
         self.holds[job_id] = Held((self.guilds[owner[0]], owner[1]), amount, from_allowance)
@@ -220,16 +222,14 @@ class Books(RuleBasedStateMachine):
         self.expected[hold.owner].allowance += hold.from_allowance
 
     @contextmanager
-    def allowed(self, is_allowed: bool, error: type[Exception] | tuple[type[Exception], ...]) -> Iterator[None]:  # noqa: FBT001
+    def allowed(self, is_allowed: bool, error: type[Exception] | tuple[type[Exception], ...]) -> Generator[None]:  # noqa: FBT001
         if is_allowed:
             yield
             return
         with pytest.raises(error):
             yield
 
-    def work_of(
-        self, owner: tuple[int, int], work: Callable[[Connection, Account], T]
-    ) -> Callable[[Connection], T]:
+    def work_of(self, owner: tuple[int, int], work: Callable[[Connection, Account], T]) -> Callable[[Connection], T]:
         guild_id, user_id = self.guilds[owner[0]], owner[1]
         return lambda connection: work(connection, ledger.account_of(connection, guild_id, user_id))
 
@@ -237,13 +237,75 @@ class Books(RuleBasedStateMachine):
         return self.write(self.work_of(owner, work))
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        return self.runner.run(_outcome(self.database.write(work)))
+        return self.runner.run(self.database.write(work))
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        return self.runner.run(_outcome(self.database.read(work)))
+        return self.runner.run(self.database.read(work))
 
     def write_at_once(self, works: list[Callable[[Connection], Any]]) -> list[object]:
         async def together() -> list[object]:
             return await asyncio.gather(*map(self.database.write, works), return_exceptions=True)
 
         return self.runner.run(together())
+
+
+def _grant(connection: Connection, account: Account, *, amount: int, clock: Clock) -> None:
+    ledger.grant(connection, account, amount, now=clock())
+
+
+def _take(connection: Connection, account: Account, *, amount: int, clock: Clock) -> int:
+    return ledger.take(connection, account, amount, now=clock())[1]
+
+
+def _hold(connection: Connection, account: Account, *, amount: int, job_id: str, clock: Clock) -> None:
+    ledger.hold(connection, account, amount, job_id=job_id, now=clock())
+
+
+def _balances(connection: Connection, *, guilds: tuple[int, int]) -> tuple[_Numbers, _Numbers]:
+    """What the accounts say, and what their entries come to."""
+    ours = accounts.c.guild_id.in_(guilds)
+    entry = ledger_entries.c
+    changes = (entry.available_change, entry.held_change, entry.allowance_change)
+    sums = (func.coalesce(func.sum(change), 0) for change in changes)
+    owner = (accounts.c.guild_id, accounts.c.user_id)
+    summed = select(*owner, *sums).outerjoin_from(accounts, ledger_entries).where(ours).group_by(*owner)
+    recorded = select(*owner, accounts.c.available, accounts.c.held, accounts.c.allowance).where(ours)
+    return _by_owner(connection, recorded), _by_owner(connection, summed)
+
+
+def _by_owner(connection: Connection, query: Executable) -> _Numbers:
+    rows = [[int(number) for number in row] for row in connection.execute(query)]
+    return {(guild, member): (available, held, allowance) for guild, member, available, held, allowance in rows}
+
+
+def test_the_books_add_up_after_every_step(database_url: str, backend: str) -> None:
+    chosen = settings(
+        max_examples=50 if backend == "sqlite" else 15,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+        database=None,
+    )
+    with asyncio.Runner() as runner:
+        database = open_database(database_url)
+
+        class BooksHere(Books):
+            def __init__(self) -> None:
+                super().__init__(database, runner)
+
+        run_state_machine_as_test(BooksHere, settings=chosen)
+        runner.run(database.close())
+
+
+@given(amount=_amounts, cap=st.none() | _amounts, granted=st.integers(0, 200), available=st.integers(0, 200))
+def test_a_refill_gives_what_is_owed_and_lets_pile_up_no_more_than_the_cap(
+    amount: int, cap: int | None, granted: int, available: int
+) -> None:
+    rule = AllowanceRule(amount=amount, length=PeriodLength.DAY, cap=cap)
+    due = refill(rule, granted=granted, available_allowance=available)
+    assert granted + due.grant == max(granted, amount)
+    after = available + due.grant - due.expire
+    assert after >= 0
+    assert after == available if not due.is_due else after == min(available + due.grant, rule.limit)
+    again = refill(rule, granted=granted + due.grant, available_allowance=after)
+    assert (again.grant, again.expire) == (0, 0)

@@ -372,7 +372,7 @@ def test_an_entry_needs_its_account(connection: Connection) -> None:
         "UPDATE ledger_entries SET available_change = 6",
         "UPDATE ledger_entries SET job_id = NULL",
         "DELETE FROM ledger_entries",
-        "INSERT INTO ledger_entries SELECT * FROM ledger_entries ORDER BY id ON CONFLICT (id) DO UPDATE SET held_change = 0",
+        "INSERT INTO ledger_entries SELECT * FROM ledger_entries ORDER BY id ON CONFLICT (id) DO UPDATE SET job_id = 1",
     ],
 )
 def test_entries_are_never_changed(connection: Connection, change: str) -> None:
