@@ -40,13 +40,16 @@ from bot.services import Services
 from bot.settings import Settings
 from providers.contract import Provider
 from providers.demo import DemoProvider
+from providers.pixazo import Pixazo
 from providers.pixeldojo import PixelDojo
+from providers.pixwith import Pixwith
 from providers.registry import Registry
+from providers.vtrix import Vtrix
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: seconds that steps under way get at a stop, and then the cards; together well below ten
-_STEPS_PATIENCE: Final = 5.0
+_STEPS_PATIENCE: Final = 4.0
 _CARDS_PATIENCE: Final = 1.5
 
 
@@ -235,6 +238,32 @@ def make_providers(settings: Settings, *, clock: Clock) -> list[Provider]:
                 api_key=settings.pixeldojo_api_key.get_secret_value(),
                 base_url=settings.pixeldojo_base_url,
                 requests_per_minute=settings.pixeldojo_requests_per_minute,
+            )
+        )
+    if settings.pixazo_api_key is not None:
+        providers.append(
+            Pixazo.connect(
+                api_key=settings.pixazo_api_key.get_secret_value(),
+                base_url=settings.pixazo_base_url,
+                requests_per_minute=settings.pixazo_requests_per_minute,
+                kf2v_path=settings.pixazo_kf2v_path,
+            )
+        )
+    if settings.pixwith_api_key is not None:
+        providers.append(
+            Pixwith.connect(
+                api_key=settings.pixwith_api_key.get_secret_value(),
+                base_url=settings.pixwith_base_url,
+                requests_per_minute=settings.pixwith_requests_per_minute,
+            )
+        )
+    if settings.vtrix_api_key is not None:
+        providers.append(
+            Vtrix.connect(
+                api_key=settings.vtrix_api_key.get_secret_value(),
+                base_url=settings.vtrix_base_url,
+                requests_per_minute=settings.vtrix_requests_per_minute,
+                body_shape=settings.vtrix_body_shape,
             )
         )
     if settings.demo_provider:

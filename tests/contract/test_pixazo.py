@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,7 @@ BODIES: list[tuple[str, str, dict[str, object], dict[str, object]]] = [
 async def test_what_goes_out_when_nothing_was_chosen(
     provider: Pixazo,
     vendor: PixazoImitation,
+    *,
     wire_id: str,
     path: str,
     starts: dict[str, object],
@@ -169,6 +170,7 @@ OPTIONS: list[tuple[dict[str, Any], str, dict[str, object]]] = [
 async def test_each_option_changes_its_own_field(
     provider: Pixazo,
     vendor: PixazoImitation,
+    *,
     model: ModelSpec,
     option: dict[str, Any],
     place: str,
@@ -182,16 +184,22 @@ async def test_each_option_changes_its_own_field(
     assert with_option != without
 
 
-CHOICES = [
-    *((spec, {"resolution": name}, {"resolution": name.upper()}) for spec in PIXAZO_MODELS if not spec.sizes
-      for name in spec.resolutions),
-    *((spec, {"duration": seconds}, {"duration": seconds}) for spec in PIXAZO_MODELS for seconds in spec.durations),
-    *((T2V, {"resolution": name, "aspect_ratio": shape}, {"size": size}) for (name, shape), size in T2V.sizes.items()),
-    (T2V, {"resolution": "480p"}, {"size": "832*480"}),
-]  # fmt: skip
+Choice = tuple[ModelSpec, dict[str, Any], dict[str, object]]
 
 
-@pytest.mark.parametrize(("model", "option", "field"), CHOICES)
+def choices() -> Iterator[Choice]:
+    """Every resolution, shape and length that the catalogue offers, with the field that it becomes."""
+    for spec in PIXAZO_MODELS:
+        for seconds in spec.durations:
+            yield spec, {"duration": seconds}, {"duration": seconds}
+        for name in () if spec.sizes else spec.resolutions:
+            yield spec, {"resolution": name}, {"resolution": name.upper()}
+        for (name, shape), size in spec.sizes.items():
+            yield spec, {"resolution": name, "aspect_ratio": shape}, {"size": size}
+    yield T2V, {"resolution": "480p"}, {"size": "832*480"}
+
+
+@pytest.mark.parametrize(("model", "option", "field"), list(choices()))
 async def test_every_choice_of_size_and_length_is_taken(
     provider: Pixazo, vendor: PixazoImitation, model: ModelSpec, option: dict[str, Any], field: dict[str, object]
 ) -> None:
@@ -375,7 +383,7 @@ FAILURES: list[tuple[object, str, Kind | None]] = [
 @pytest.mark.parametrize("style", ["alibaba", "v2"])
 @pytest.mark.parametrize(("error", "reason", "kind"), FAILURES)
 async def test_a_task_that_failed(
-    provider: Pixazo, vendor: PixazoImitation, error: object, reason: str, kind: Kind | None, style: Any
+    provider: Pixazo, vendor: PixazoImitation, *, error: object, reason: str, kind: Kind | None, style: Any
 ) -> None:
     vendor.answer_style = style
     task_id = await submitted(provider, vendor)
