@@ -30,6 +30,8 @@ _Command = Callable[[Settings, argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> int:
     """Run one command; gives the exit code: 0, 1 (it failed) or 2 (the settings are wrong)."""
+    # until a command has its own way to stop: a stop during the start is no failure
+    signal.signal(signal.SIGTERM, _end)
     chosen = _parser().parse_args(arguments)
     command: _Command = chosen.command
     try:
@@ -123,6 +125,10 @@ def _in_a_world_of_its_own(settings: Settings, work: Callable[[Settings], _T]) -
     """Leave the operator's data alone: the simulated world has a folder that ends with it."""
     with tempfile.TemporaryDirectory(prefix="wanbot-") as folder:
         return work(settings.model_copy(update={"data_dir": Path(folder), "given_database_url": None}))
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.exit(OK)
 
 
 def _say(text: str) -> None:

@@ -40,6 +40,7 @@ from bot.services import Services
 from bot.settings import Settings
 from providers.contract import Provider
 from providers.demo import DemoProvider
+from providers.errors import ProviderError
 from providers.pixazo import Pixazo
 from providers.pixeldojo import PixelDojo
 from providers.pixwith import Pixwith
@@ -196,6 +197,7 @@ async def _done_before(stopped: asyncio.Event, work: Coroutine[None, None, None]
 async def _serve(app: App, stopped: asyncio.Event) -> None:
     """Keep the connection, the worker and the cards going until told to stop, or until one of them ends."""
     tasks: list[asyncio.Task[object]] = [
+        asyncio.create_task(_compare_catalogue(app.services.registry, stopped), name="catalogue"),
         asyncio.create_task(app.bot.connect(), name="gateway"),
         asyncio.create_task(app.services.worker.run(), name="worker"),
         asyncio.create_task(app.services.presenter.run(), name="cards"),
@@ -275,6 +277,18 @@ def _trusted_hosts(settings: Settings, registry: Registry) -> frozenset[str]:
     """The hosts whose addresses may be private: those that the operator has named."""
     named = {host for provider in registry.providers.values() for host in provider.trusted_hosts}
     return frozenset(named | {urlsplit(settings.discord_api_url).hostname or ""})
+
+
+async def _compare_catalogue(registry: Registry, stopped: asyncio.Event) -> None:
+    """Warn, once, where a vendor's own list and our catalogue differ."""
+    for provider in registry.providers.values():
+        models = [spec for spec in registry.models.values() if spec.provider == provider.name]
+        try:
+            for line in await provider.disagreements(models):
+                log.warning("the catalogue differs from the vendor's list", what=line)
+        except ProviderError as error:
+            log.warning("the vendor's list can't be read", provider=provider.name, why=str(error))
+    await stopped.wait()
 
 
 async def _check_books(database: Database) -> None:

@@ -14,6 +14,7 @@ from bot.settings import Settings
 from providers.contract import Provider
 from providers.errors import ProviderError
 from providers.registry import Registry
+from providers.types import ModelSpec
 
 
 async def check(settings: Settings, *, live: bool) -> bool:
@@ -25,8 +26,8 @@ async def check(settings: Settings, *, live: bool) -> bool:
             ("Discord token", "set" if settings.discord_token else "missing: `wanbot run` needs DISCORD_TOKEN", True)
         ]
         for provider in registry.providers.values():
-            models = [spec.id for spec in registry.models.values() if spec.provider == provider.name]
-            rows.append(await _provider_row(provider, models, live=live))
+            specs = [spec for spec in registry.models.values() if spec.provider == provider.name]
+            rows.append(await _provider_row(provider, specs, live=live))
         rows.append(await _books_row(settings))
     finally:
         await registry.close()
@@ -36,17 +37,19 @@ async def check(settings: Settings, *, live: bool) -> bool:
     return all(is_right for _, _, is_right in rows)
 
 
-async def _provider_row(provider: Provider, models: list[str], *, live: bool) -> tuple[str, str, bool]:
-    text = f"{len(models)} model{'' if len(models) == 1 else 's'}: {', '.join(models)}"
+async def _provider_row(provider: Provider, specs: list[ModelSpec], *, live: bool) -> tuple[str, str, bool]:
+    text = f"{len(specs)} model{'' if len(specs) == 1 else 's'}: {', '.join(spec.id for spec in specs)}"
     if not live:
         return provider.title, text, True
     try:
         await provider.check()
         balance = await provider.balance()
+        differences = await provider.disagreements(specs)
     except ProviderError as error:
         return provider.title, f"{error}; {text}", False
     left = "" if balance is None else f", {balance} left"
-    return provider.title, f"reachable, key accepted{left}; {text}", True
+    warnings = "".join(f"; {line}" for line in differences)
+    return provider.title, f"reachable, key accepted{left}; {text}{warnings}", True
 
 
 async def _books_row(settings: Settings) -> tuple[str, str, bool]:

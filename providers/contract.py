@@ -71,6 +71,14 @@ class Provider(ABC):
         message = f"{self.name} can't list its tasks"
         raise ContractBroken(message)
 
+    async def disagreements(self, models: Sequence[ModelSpec]) -> Sequence[str]:
+        """Where the vendor's own list of models and our catalogue differ, a line each, for the operator.
+
+        Raises as ``status``. Empty also where the vendor has no such list.
+        """
+        del models
+        return ()
+
     async def balance(self) -> Decimal | None:
         """Tell what is left at the vendor, in its own unit; None where it can't be asked."""
         return None

@@ -136,6 +136,19 @@ class _JobList(VendorAnswer):
         return {"rows": content}
 
 
+class _Offer(VendorAnswer):
+    """A line of ``GET /models``."""
+
+    model: str = Field(validation_alias="apiId")
+    #: only a price that is the same for every video can be compared
+    fixed_cost: _Credits = Field(None, validation_alias=AliasPath("creditCost", "amount"))
+    cost_type: str | None = Field(None, validation_alias=AliasPath("creditCost", "type"))
+
+
+class _Offers(VendorAnswer):
+    models: list[_Offer]
+
+
 class _Row(VendorAnswer):
     job_id: _TaskId = Field(validation_alias=AliasChoices("jobId", "id"))
     model: _TaskId = Field(validation_alias=AliasChoices("apiId", "modelId", "model"))
@@ -225,6 +238,12 @@ class PixelDojo(Provider):
         earliest = since.replace(microsecond=0)
         return [task for task in _known_tasks(listed.rows) if task.created_at >= earliest]
 
+    async def disagreements(self, models: Sequence[ModelSpec]) -> Sequence[str]:
+        """Compare with ``GET /models``: models that are gone, and fixed prices that differ."""
+        answer = await self._http.ask("/models", answer=_Offers)
+        offers = {offer.model: offer for offer in answer.models}
+        return [line for spec in models if (line := _disagreement(spec, offers.get(_wire_id(spec)))) is not None]
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
@@ -262,6 +281,15 @@ def request_fields(request: GenerationRequest) -> Iterator[tuple[str, object]]:
     yield "duration", request.duration
     yield from _option_fields(request, fields)
     yield from _parameter_fields(request.parameters, fields)
+
+
+def _disagreement(spec: ModelSpec, offer: _Offer | None) -> str | None:
+    if offer is None:
+        return f"{spec.id} isn't in the vendor's list any more"
+    ours = spec.price.per_video.get("*")
+    if offer.cost_type != "fixed" or ours is None or offer.fixed_cost in {None, ours}:
+        return None
+    return f"{spec.id} costs {offer.fixed_cost} of the vendor's credits, the catalogue says {ours}"
 
 
 def find_video(output: JsonValue, assets: JsonValue = None) -> str | None:

@@ -145,7 +145,9 @@ class Vtrix(Provider):
             accepted = await self._http.submit(_SUBMIT_PATH, json=body, answer=_Accepted)
         except ProviderError as error:
             error.vendor_message = _without_pictures(error.vendor_message)
-            raise _told_apart(error, has_picture=bool(pictures)) from None
+            if isinstance(error, Refused):
+                raise dashscope.refused(error, has_picture=bool(pictures)) from None
+            raise
         if accepted.id is None:
             words = self._words({"error": accepted.error, "code": accepted.code, "message": accepted.message})
             raise dashscope.untaken(self.name, words, has_picture=bool(pictures))
@@ -244,10 +246,6 @@ def _finished(task: _Task) -> Finished:
     if link is None:
         raise ContractBroken("vtrix says completed, without a link to a video")
     return Finished(video_url=link, cost=None if task.usage is None else Cost(task.usage.cost, CostUnit.USD))
-
-
-def _told_apart(error: ProviderError, *, has_picture: bool) -> ProviderError:
-    return dashscope.refused(error, has_picture=has_picture) if isinstance(error, Refused) else error
 
 
 def _plain_error(error: JsonValue) -> JsonValue:

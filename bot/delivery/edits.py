@@ -49,6 +49,8 @@ class Edits:
         self._wanted: dict[str, Edit] = {}
         self._shown: dict[str, _Shown] = {}
         self._cards = Counter[int]()
+        #: the newest version of each job that anybody asked for
+        self._heard: dict[str, int] = {}
         #: by channel
         self._under_way: dict[int, Edit] = {}
         #: open jobs whose card was deleted: nothing more is asked of Discord for them
@@ -63,10 +65,10 @@ class Edits:
             return
         if job.state.is_open and job.id in self._ended:
             return
-        waiting, coming = self._wanted.get(job.id), self._coming(job)
-        newest = max((each.version for each in (waiting, coming) if each is not None), default=job.version)
-        if job.version < newest:
+        if job.version < self._heard.get(job.id, job.version):
             return
+        self._heard[job.id] = job.version
+        coming = self._coming(job)
         if coming is not None and coming.card == card:
             self._wanted.pop(job.id, None)
             return
@@ -81,6 +83,7 @@ class Edits:
         if job.id not in self._shown:
             self._cards[job.channel_id] += 1
         self._shown[job.id] = _Shown(card, job.version, None)
+        self._heard[job.id] = job.version
 
     def take_due(self) -> list[Edit]:
         """Take what may be sent now: at most one edit for each channel, ends first."""
@@ -158,6 +161,7 @@ class Edits:
         return when if edit.not_before is None else max(when, edit.not_before)
 
     def _forget(self, job: Job) -> None:
+        self._heard.pop(job.id, None)
         if self._shown.pop(job.id, None) is not None:
             self._cards[job.channel_id] -= 1
             if not self._cards[job.channel_id]:

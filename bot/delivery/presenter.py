@@ -181,6 +181,10 @@ class DiscordPresenter:
 
     # --- videos --------------------------------------------------------------------------------
 
+    def is_ready(self) -> bool:
+        """See ``Presenter``."""
+        return self._client.is_ready()
+
     def upload_limit(self, job: Job) -> int:
         """See ``Presenter``: what the interaction said, but not more than the bot's own limit."""
         if self._upload_limit_mib is not None:

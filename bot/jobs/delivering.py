@@ -58,6 +58,8 @@ class Delivery:
             if step is None:
                 await self._renew(job, provider, spec)
             return step
+        if not self._presenter.is_ready():
+            return None
         outcome = await self._posted(job, path)
         if outcome is PostTrouble.FOR_NOW and tried_for >= lifecycle.POST_PATIENCE:
             # the last word before giving up: an answer may have got lost

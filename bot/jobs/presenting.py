@@ -54,6 +54,10 @@ class Presenter(Protocol):
         """The links of what is attached to the card, by file name. Raises ``CardGone`` and ``NotNow``."""
         ...
 
+    def is_ready(self) -> bool:
+        """Whether Discord has told which guilds there are, and what they take."""
+        ...
+
     def upload_limit(self, job: Job) -> int:
         """How many bytes a video for this job may have."""
         ...

@@ -28,10 +28,11 @@ from providers.types import (
     Mode,
     ModelSpec,
     Pending,
+    Price,
     Rejected,
 )
 from tests.imitations import pixeldojo as faults
-from tests.imitations.pixeldojo import PixelDojoImitation, Route, body_fault, small_video
+from tests.imitations.pixeldojo import TABLES, PixelDojoImitation, Route, body_fault, small_video
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -744,3 +745,16 @@ async def test_the_imitation_fetches_over_http_and_lives_its_jobs_itself() -> No
         assert vendor.submissions[0].media == {"video_url": small_video()}
         await provider.close()
         await other.close()
+
+
+async def test_the_vendors_list_and_ours_are_compared(provider: PixelDojo) -> None:
+    assert await provider.disagreements([WAN_22, WAN_27]) == []
+    dearer = dataclasses.replace(WAN_22, price=Price(unit=CostUnit.CREDITS, per_video={"*": Decimal(2)}))
+    assert await provider.disagreements([dearer]) == [
+        "pixeldojo/wan-2.2-standard costs 3 of the vendor's credits, the catalogue says 2"
+    ]
+
+
+async def test_a_model_that_the_vendor_dropped_is_told(provider: PixelDojo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(TABLES, "wan-2.7-i2v")
+    assert await provider.disagreements([WAN_27]) == ["pixeldojo/wan-2.7-i2v isn't in the vendor's list any more"]

@@ -257,6 +257,18 @@ def test_our_sentence_comes_first_then_the_vendors_words_cut_and_disarmed() -> N
     assert len(words.replace("\\", "").replace("\u200b", "")) == 200
 
 
+def test_better_advice_takes_the_place_of_our_usual_sentence() -> None:
+    job = replace(in_state(State.FAILED), advice="Attach a PNG or a JPEG.", vendor_message="bad file")
+    text = text_of(card_of(job))
+    assert "Attach a PNG or a JPEG.\nThe provider says: bad file" in text
+    assert "won't make this" not in text
+
+
+def test_models_that_can_do_the_same_are_named() -> None:
+    job = replace(in_state(State.FAILED), alternatives="pixwith/wan-2.2-lite demo")
+    assert "These can do the same: `pixwith/wan-2.2-lite`, `demo`." in text_of(card_of(job))
+
+
 def test_the_price_is_taken_when_the_video_is_posted_and_goes_back_otherwise() -> None:
     assert "15 credits, taken when the video is posted" in text_of(card_of(in_state(State.RUNNING)))
     assert "went back" not in text_of(card_of(in_state(State.SUCCEEDED)))
@@ -337,7 +349,13 @@ def test_a_card_keeps_to_discords_limits_however_long_everything_is(character: s
         last_image=media("last_image.png", note="\n".join(f"note {number}" for number in range(25))),
         video=media("video.mp4", note="*" * 900),
     )
-    job = replace(in_state(state, request=request), vendor_message=long, quote=10**9)
+    job = replace(
+        in_state(state, request=request),
+        vendor_message=long,
+        quote=10**9,
+        advice="Attach a PNG or a JPEG. " * 10,
+        alternatives=" ".join(spec.id for spec in MODELS),
+    )
     assert_within_discords_limits(card_of(job, sight=Sight(progress=0.5, expected_at=NOON, place=20)))
 
 

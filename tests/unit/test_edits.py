@@ -203,6 +203,15 @@ def test_news_that_come_late_do_not_undo_what_is_newer(clock: Clock) -> None:
     assert edits.take_due() == []
 
 
+def test_a_newer_state_that_looks_the_same_is_newer_all_the_same(clock: Clock) -> None:
+    edits = opened(clock)
+    edits.shown(JOB, saying("1"))
+    edits.want(replace(JOB, version=4), saying("1"))
+    edits.want(replace(JOB, version=3), saying("old news"))
+    clock.advance(60)
+    assert edits.take_due() == []
+
+
 def test_an_edit_tells_whether_the_job_has_moved_on_since_the_card_was_last_edited(clock: Clock) -> None:
     edits = opened(clock)
     edits.shown(JOB, saying("0"))

@@ -133,15 +133,16 @@ def test_where_nothing_was_started_the_job_waits_as_long_as_the_vendor_said(
 
 
 def test_a_refusal_ends_the_job_with_the_vendors_words() -> None:
-    step = the_step(after_submit(Refused("no", vendor_message="too sad"), can_list=True, now=NOW))
-    assert step == ended(State.FAILED, Reason.REFUSED, vendor="too sad", detail="no: too sad")
-    assert step.money is Money.RELEASE
+    outcome = Refused("no", vendor_message="too sad", advice="Cheer up.")
+    step = the_step(after_submit(outcome, can_list=True, now=NOW))
+    assert (step.state, step.money, step.detail) == (State.FAILED, Money.RELEASE, "no: too sad")
+    assert step.changes == Changes(reason=Reason.REFUSED, vendor_message="too sad", advice="Cheer up.")
 
 
 def test_trouble_with_the_key_ends_the_job_and_its_words_are_not_for_the_member() -> None:
     step = the_step(after_submit(AuthFailed("no key", vendor_message="bad key"), can_list=True, now=NOW))
     assert (step.state, step.money) == (State.FAILED, Money.RELEASE)
-    assert step.changes == Changes(reason=Reason.PROVIDER_PAUSED, vendor_message=None)
+    assert step.changes == Changes(reason=Reason.PROVIDER_PAUSED, vendor_message=None, advice=None)
 
 
 @pytest.mark.parametrize("error", [OutcomeUnknown("cut"), ContractBroken("no id"), ProviderError("?")])
@@ -204,9 +205,9 @@ def test_a_finished_video_is_delivered_even_past_the_deadline(now: datetime) -> 
 
 
 def test_what_the_vendor_gave_up_on_has_failed_with_the_vendors_words() -> None:
-    step = the_step(after_look(RUNNING, Rejected(reason="x" * 500), now=NOW))
+    step = the_step(after_look(RUNNING, Rejected(reason="x" * 500, advice="Wait."), now=NOW))
     assert (step.state, step.money) == (State.FAILED, Money.RELEASE)
-    assert step.changes == Changes(reason=Reason.NOT_MADE, vendor_message="x" * 200)
+    assert step.changes == Changes(reason=Reason.NOT_MADE, vendor_message="x" * 200, advice="Wait.")
 
 
 _no_news = pytest.mark.parametrize(

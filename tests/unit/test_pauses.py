@@ -120,8 +120,8 @@ async def test_each_provider_has_its_own_time(pauses: Pauses, clock: Clock) -> N
 async def test_the_operator_is_told_once_for_each_pause(pauses: Pauses, clock: Clock) -> None:
     vendor = Vendor(None)
     with capture_logs() as lines:
-        pauses.pause(vendor, NO_KEY)
-        pauses.pause(vendor, NO_KEY)
+        assert pauses.pause(vendor, NO_KEY)
+        assert not pauses.pause(vendor, NO_KEY), "it is paused already"
     assert [(line["log_level"], line["provider"]) for line in lines] == [("error", "vendor")]
     clock.advance(FIVE_MINUTES)
     with capture_logs() as lines:
