@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from sqlalchemy.exc import OperationalError
+
 from bot import logs
 from bot.clock import system_clock
 from bot.database.backup import BackupFailed, backup
@@ -43,6 +45,10 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         return BAD_CONFIGURATION
     except (BackupFailed, NewerDatabase, OSError) as error:
         _say(str(error))
+        return FAILED
+    except OperationalError as error:
+        # the driver's own words; the statement and its values are nobody's business here
+        _say(f"the database can't be used: {error.orig}")
         return FAILED
 
 

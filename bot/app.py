@@ -20,6 +20,7 @@ import structlog
 
 from bot.client import WanBot, use_api
 from bot.clock import Clock, system_clock
+from bot.communities.decisions import Decisions
 from bot.communities.memory import Communities
 from bot.credits import ledger
 from bot.credits.allowance import AllowanceRule
@@ -147,6 +148,7 @@ async def open_app(
             cancelling=Cancelling(
                 database=database, registry=registry, worker=worker, presenter=presenter, clock=clock
             ),
+            decisions=Decisions(database=database, communities=communities, clock=clock),
             presenter=presenter,
             worker=worker,
             images=Images(workers=image_workers),

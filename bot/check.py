@@ -19,7 +19,7 @@ from providers.types import ModelSpec
 
 async def check(settings: Settings, *, live: bool) -> bool:
     """Print a table; tells whether everything that was checked is right."""
-    settings.prices()
+    prices = settings.prices()
     registry = Registry.of(make_providers(settings, clock=system_clock))
     try:
         rows = [
@@ -28,6 +28,9 @@ async def check(settings: Settings, *, live: bool) -> bool:
         for provider in registry.providers.values():
             specs = [spec for spec in registry.models.values() if spec.provider == provider.name]
             rows.append(await _provider_row(provider, specs, live=live))
+        unknown = sorted(prices.keys() - registry.models.keys())
+        if unknown:
+            rows.append(("Prices", f"PRICES_FILE names models that aren't offered: {', '.join(unknown)}", True))
         rows.append(await _books_row(settings))
     finally:
         await registry.close()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.clock import Clock
+from bot.communities.decisions import Decisions
 from bot.communities.memory import Communities
 from bot.database.engine import Database
 from bot.delivery.presenter import DiscordPresenter
@@ -28,6 +29,7 @@ class Services:
     pauses: Pauses
     requests: Requests
     cancelling: Cancelling
+    decisions: Decisions
     presenter: DiscordPresenter
     worker: Worker
     images: Images

@@ -81,7 +81,7 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], temp
 
 def details_embed(job: Job, model_name: str) -> discord.Embed:
     """Everything that is known of a job."""
-    embed = discord.Embed(title=WORDS[job.state], description=disarmed(job.request.prompt, 3000) or "No prompt.")
+    embed = discord.Embed(title=WORDS[job.state], description=disarmed(job.request.prompt, 2000) or "No prompt.")
     embed.add_field(name="Model", value=model_name)
     embed.add_field(name="Price", value=credits_text(job.quote))
     embed.add_field(name="Options", value=options_text(job.request), inline=False)

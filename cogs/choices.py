@@ -22,7 +22,8 @@ def place_of(interaction: discord.Interaction[Any]) -> Place:
     """Where a command was used, and with which roles."""
     channel, user = interaction.channel, interaction.user
     parent_id = channel.parent_id if isinstance(channel, discord.Thread) else None
-    roles = tuple(role.id for role in user.roles) if isinstance(user, discord.Member) else ()
+    # the role that everybody has is no role of anybody's
+    roles = tuple(role.id for role in user.roles if not role.is_default()) if isinstance(user, discord.Member) else ()
     return Place(channel_id=interaction.channel_id or 0, parent_id=parent_id, role_ids=roles)
 
 

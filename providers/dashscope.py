@@ -11,7 +11,8 @@ https://www.alibabacloud.com/help/en/model-studio/legacy-image-to-video-api-refe
     InvalidParameter, UnsupportedOperation                                OPTIONS   Refused       Rejected
     ModelNotFound                                                         MODEL     Refused       Rejected
     Arrearage, InvalidApiKey, AccessDenied*, Model.AccessDenied,
-    AllocationQuota.FreeTierOnly                                          ACCOUNT   AuthFailed    AuthFailed
+    AllocationQuota.FreeTierOnly                                          ACCOUNT   AuthFailed    AuthFailed, then
+                                                                                                  Rejected
     Throttling*, insufficient_quota                                       BUSY      Unavailable   Rejected
     InternalError*                                                        FAULT     Refused       Rejected
 """

@@ -49,22 +49,12 @@ UPLOAD_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 UPLOAD_TOTAL = 120.0
 #: seconds; a submission that would wait longer for its slot is better queued, where it can be cancelled
 SUBMIT_PATIENCE = 10.0
-#: seconds after a 429 that names none
-DEFAULT_RETRY_AFTER = 30.0
-#: seconds; no vendor silences us for longer
-LONGEST_RETRY_AFTER = 600.0
 #: bytes of an answer; the longest documented one is a list of 137 models, well under this
 MAX_ANSWER_BYTES = 1024 * 1024
-#: characters of a vendor's message that are kept
-MAX_MESSAGE = 500
 #: characters; a shorter header value is a word, not a key
 _SHORTEST_SECRET = 4
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-
-#: a store's refusals that are about the moment
-_TRY_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-
 
 class VendorAnswer(BaseModel):
     """What an answer is parsed into: unknown fields pass, and faults are told without the vendor's values."""
@@ -75,18 +65,6 @@ class VendorAnswer(BaseModel):
 M = TypeVar("M", bound=VendorAnswer)
 
 
-class UnknownTask(ContractBroken):
-    """The vendor answered 404: it knows no such task (or not any more)."""
-
-
-@dataclass(frozen=True, slots=True)
-class VendorWords:
-    """What a vendor says about a fault: a code for programs, a message for people."""
-
-    code: str | None = None
-    message: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class UploadForm:
     """Where a file may be put, and what is to stand before it. Who has it can write there, so no repr shows it."""
@@ -94,15 +72,6 @@ class UploadForm:
     url: str = field(repr=False)
     #: in the order in which they are sent
     fields: Mapping[str, str] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    #: empty when it was longer than allowed; a vendor may repeat our key in it
-    body: bytes = field(repr=False)
-    #: seconds, where the vendor named a wait
-    retry_after: float | None
 
 
 class VendorHttp:
@@ -335,124 +304,6 @@ class VendorHttp:
     def _words(self, got: _Answer) -> VendorWords:
         words = vendor_words(got.body)
         return VendorWords(words.code and self.redact(words.code), words.message and self.redact(words.message))
-
-
-def retry_after_seconds(text: str | None, now: datetime) -> float | None:
-    """Read a ``Retry-After`` header: seconds or an HTTP date; 0.0 to ``LONGEST_RETRY_AFTER``, None if unreadable."""
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = _seconds_until(text, now)
-    if seconds is None or math.isnan(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
-
-
-def vendor_words(body: bytes) -> VendorWords:
-    """Find code and message in an error body, in the shapes that vendors use.
-
-    ``{"error": "text"}``, ``{"error": {"code", "message"}}``, ``{"message": "text"}``, ``{"code", "message"}``,
-    ``{"error": "code", "message": "text"}``; HTML and everything else give nothing.
-    """
-    try:
-        content: object = from_json(body)
-    except ValueError:
-        return VendorWords()
-    return words_in(content)
-
-
-def words_in(content: object) -> VendorWords:
-    """As ``vendor_words``, for what is parsed already."""
-    if not isinstance(content, dict):
-        return VendorWords()
-    fields = cast("dict[str, object]", content)
-    error, message, code = fields.get("error"), _text(fields.get("message")), _text(fields.get("code"))
-    if isinstance(error, dict):
-        inner = words_in(cast("object", error))
-        return VendorWords(inner.code or code, inner.message or message)
-    text = _text(error)
-    if text and message:
-        return VendorWords(code or text, message)
-    return VendorWords(code, text or message)
-
-
-def _submit_error(name: str, got: _Answer, words: VendorWords) -> ProviderError:
-    """Tell what an HTTP status says about a submission. Only a 4xx is sure to have started nothing."""
-    kind = Refused if httpx.codes.is_client_error(got.status) else OutcomeUnknown
-    return _common_error(name, got, words) or kind(
-        f"{name} answered {got.status} to a submission", vendor_message=words.message, vendor_code=words.code
-    )
-
-
-def _ask_error(name: str, got: _Answer, words: VendorWords) -> ProviderError:
-    """Tell what an HTTP status says about a question that can be asked again."""
-    if common := _common_error(name, got, words):
-        return common
-    reason = f"{name} answered {got.status}"
-    if httpx.codes.is_server_error(got.status):
-        return Unavailable(reason, retry_after=got.retry_after, vendor_message=words.message, vendor_code=words.code)
-    if got.status == HTTPStatus.NOT_FOUND:
-        reason = f"{reason}: the task is unknown there"
-        return UnknownTask(reason, vendor_message=words.message, vendor_code=words.code)
-    return ContractBroken(reason, vendor_message=words.message, vendor_code=words.code)
-
-
-def _upload_error(name: str, got: _Answer) -> ProviderError:
-    """Tell what a store's status says. What it refuses once it refuses again, unless it is out of breath."""
-    reason = f"{name}'s store answered {got.status} to an upload"
-    is_final = httpx.codes.is_client_error(got.status) and got.status not in _TRY_AGAIN
-    if is_final:
-        return Refused(reason, advice="The vendor didn't take the file. Attach another one, or choose another model.")
-    return Unavailable(reason, retry_after=got.retry_after)
-
-
-def _common_error(name: str, got: _Answer, words: VendorWords) -> ProviderError | None:
-    """Tell the statuses that mean the same everywhere."""
-    if got.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN):
-        return _auth_failed(name, got, words)
-    if got.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Unavailable(
-            f"{name} wants fewer requests",
-            retry_after=got.retry_after,
-            vendor_message=words.message,
-            vendor_code=words.code,
-        )
-    return None
-
-
-def _auth_failed(name: str, got: _Answer, words: VendorWords) -> AuthFailed:
-    reason = f"{name} doesn't accept the key, or has no funds left ({got.status})"
-    return AuthFailed(reason, vendor_message=words.message, vendor_code=words.code)
-
-
-def _is_success(got: _Answer) -> bool:
-    return httpx.codes.is_success(got.status)
-
-
-def _wait_named(response: httpx.Response, now: datetime) -> float | None:
-    """Seconds that the vendor wants to be left alone; a 429 always wants some."""
-    named = retry_after_seconds(response.headers.get("Retry-After"), now)
-    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        return DEFAULT_RETRY_AFTER if named is None else named
-    return named if httpx.codes.is_server_error(response.status_code) else None
-
-
-def _seconds_until(http_date: str, now: datetime) -> float | None:
-    try:
-        moment = parsedate_to_datetime(http_date)
-        # "-0000" gives a time without a zone, which is UTC
-        return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _text(value: object) -> str | None:
-    """One line of at most ``MAX_MESSAGE`` characters, from a text or a number."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return " ".join(str(value).split())[:MAX_MESSAGE] or None
 
 
 def _faults(error: ValidationError) -> str:

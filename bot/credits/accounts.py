@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from bot.credits import ledger
 from bot.credits.allowance import AllowanceRule, period_at
 from bot.credits.ledger import Account
+from bot.database.engine import Connection
 
 
 def refilled(connection: Connection, *, guild_id: int, user_id: int, rule: AllowanceRule, now: datetime) -> Account:

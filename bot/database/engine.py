@@ -239,9 +239,17 @@ def _begin(statement: str, connection: Connection) -> None:
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
-    # recursive triggers: so that INSERT OR REPLACE can't get past those of the ledger
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+    settings = (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        # so that INSERT OR REPLACE can't get past the ledger's triggers
+        "recursive_triggers=ON",
+        # so that no writable folder but the data's own is needed
+        "temp_store=MEMORY",
+    )
+    for setting in settings:
+        connection.execute(f"PRAGMA {setting}")
 
 
 def _refuse_changes(connection: SqliteConnection, _record: object) -> None:

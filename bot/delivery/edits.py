@@ -53,6 +53,8 @@ class Edits:
         self._heard: dict[str, int] = {}
         #: by channel
         self._under_way: dict[int, Edit] = {}
+        #: by job, and whether it was open: after an edit that failed, newer ones wait as well, but not the end
+        self._held_until: dict[tuple[str, bool], datetime] = {}
         #: open jobs whose card was deleted: nothing more is asked of Discord for them
         self._gone: set[str] = set()
         #: jobs whose end was shown of late: what is still heard of their life is old
@@ -104,6 +106,7 @@ class Edits:
     def sent(self, edit: Edit) -> None:
         """The edit stands in the channel."""
         self._under_way.pop(edit.job.channel_id, None)
+        self._held_until.pop(_life(edit.job), None)
         if not edit.job.state.is_open:
             self._ended.append(edit.job.id)
             self._forget(edit.job)
@@ -115,9 +118,9 @@ class Edits:
     def failed(self, edit: Edit, *, retry_in: timedelta) -> None:
         """The edit is to be tried again, unless a newer one is asked for."""
         self._under_way.pop(edit.job.channel_id, None)
+        self._held_until[_life(edit.job)] = self._clock() + retry_in
         newer = self._wanted.get(edit.job.id)
         if newer is None:
-            edit.not_before = self._clock() + retry_in
             self._wanted[edit.job.id] = edit
         else:
             newer.is_transition |= edit.is_transition
@@ -158,9 +161,11 @@ class Edits:
             is_transition=edit.is_transition,
             has_ended=not edit.job.state.is_open,
         )
-        return when if edit.not_before is None else max(when, edit.not_before)
+        return max(when, edit.not_before or when, self._held_until.get(_life(edit.job), when))
 
     def _forget(self, job: Job) -> None:
+        for is_open in (True, False):
+            self._held_until.pop((job.id, is_open), None)
         self._heard.pop(job.id, None)
         if self._shown.pop(job.id, None) is not None:
             self._cards[job.channel_id] -= 1
@@ -168,3 +173,7 @@ class Edits:
                 del self._cards[job.channel_id]
         if not job.state.is_open:
             self._gone.discard(job.id)
+
+
+def _life(job: Job) -> tuple[str, bool]:
+    return job.id, job.state.is_open

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection
-
 from bot.clock import Clock
 from bot.communities import store as communities_store
 from bot.communities.memory import Communities
@@ -17,7 +15,7 @@ from bot.credits import ledger
 from bot.credits.accounts import refilled
 from bot.credits.allowance import period_at
 from bot.credits.pricing import PriceUnknown, Pricing
-from bot.database.engine import Database
+from bot.database.engine import Connection, Database
 from bot.delivery.words import relative_time
 from bot.errors import AlreadyAccepted, Refusal
 from bot.jobs import store

@@ -255,6 +255,11 @@ class VendorImitation(ABC):
         else:
             self._standing_faults[route] = fault
 
+    @property
+    @abstractmethod
+    def base_url(self) -> str:
+        """Where the vendor's API is, as a setting holds it."""
+
     def finish(self, job_id: str, *, video: bytes | None = None, after_polls: int = 0) -> None:
         """Let a job succeed, now or after so many more status answers."""
         job = self.jobs[job_id]

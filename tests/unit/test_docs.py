@@ -14,14 +14,17 @@ from discord import app_commands
 from bot.__main__ import main
 from bot.app import open_app
 from bot.client import EXTENSIONS
+from bot.credits.pricing import Pricing
 from bot.jobs.job import State
 from bot.jobs.lifecycle import ALLOWED
 from bot.settings import Settings
 from cogs.feature import NEEDED
+from providers.catalogue import MODELS
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DEFAULTS: Final = Settings.load({})
 NOTES: Final = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 #: ``| `DATA_DIR` | `data` | …``
@@ -38,14 +41,14 @@ def name_of(path: Path) -> str:
 def test_the_readme_has_every_setting_with_its_default() -> None:
     rows = _SETTING_ROW.findall(README)
     assert sorted(name for name, _ in rows) == sorted(Settings.names())
-    assert Settings.load(dict(rows)) == Settings.load({})
+    assert Settings.load(dict(rows)) == DEFAULTS
 
 
 def test_the_example_has_every_setting_with_its_default_and_sets_none() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     lines = _EXAMPLE_LINE.findall(text)
     assert sorted(name for name, _ in lines) == sorted(Settings.names())
-    assert Settings.load(dict(lines)) == Settings.load({})
+    assert Settings.load(dict(lines)) == DEFAULTS
     assert all(line.startswith("#") for line in text.splitlines() if line)
 
 
@@ -63,6 +66,24 @@ def test_the_readme_has_every_command_of_the_operator(capsys: pytest.CaptureFixt
         main(["--help"], {})
     commands = re.findall(r"^    ([a-z]+)(?: |$)", capsys.readouterr().out, re.MULTILINE)
     assert re.findall(r"^\| `wanbot ([a-z]+)` \|", README, re.MULTILINE) == commands
+
+
+def test_the_readme_has_every_model_with_its_lowest_and_highest_price() -> None:
+    pricing = Pricing(
+        credits_per_usd=DEFAULTS.credits_per_usd,
+        usd_per_vendor_credit={"pixeldojo": DEFAULTS.pixeldojo_usd_per_credit},
+    )
+    rows = re.findall(r"^\| `([a-z0-9/._-]+)`[^|]*\| [^|]+ \| (\d+)(?: to (\d+))?", README, re.MULTILINE)
+    told = [(model, int(lowest), int(highest or lowest)) for model, lowest, highest in rows]
+    known: list[tuple[str, int, int]] = []
+    for spec in MODELS:
+        prices = [
+            pricing.credits(spec, resolution=name, duration=seconds)
+            for name in spec.resolutions
+            for seconds in spec.durations
+        ]
+        known.append((spec.id, min(prices), max(prices)))
+    assert told == known
 
 
 def test_the_install_link_asks_for_exactly_what_the_bot_needs() -> None:

@@ -381,3 +381,14 @@ class Channels(RuleBasedStateMachine):
 
 Channels.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
 TestChannels = Channels.TestCase
+
+
+def test_after_a_failed_edit_newer_news_wait_as_well(clock: Clock) -> None:
+    edits = opened(clock)
+    edits.want(JOB, saying("1"))
+    (edit,) = edits.take_due()
+    edits.failed(edit, retry_in=RETRY)
+    edits.want(JOB, saying("2"))
+    assert edits.take_due() == []
+    clock.advance(10)
+    assert sent(edits) == ["2"]
