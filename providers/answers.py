@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import JsonValue, StringConstraints, ValidationError, ValidatorFunctionWrapHandler
 
@@ -27,6 +28,12 @@ class Once:
             return False
         self._seen.add(word)
         return True
+
+
+def path_segment(task_id: str) -> str | None:
+    """Write an id as one segment of a path, whatever it holds; None where that can't be."""
+    # dots alone are a step in a path, however they are written
+    return quote(task_id, safe="") if task_id.strip(".") else None
 
 
 def none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:

@@ -25,8 +25,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from providers.errors import AuthFailed, OutcomeUnknown, Refused, Unavailable
-from providers.http import VendorWords, vendor_words
 from providers.types import Rejected
+from providers.vendor_words import VendorWords, vendor_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

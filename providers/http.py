@@ -21,19 +21,18 @@ import asyncio
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json
 
 from providers.budget import NoSlotSoon, Priority, RequestBudget
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
+from providers.statuses import Answer, ask_error, auth_failed, submit_error, upload_error, wait_named
+from providers.vendor_words import MAX_MESSAGE, VendorWords, vendor_words, words_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -56,10 +55,17 @@ _SHORTEST_SECRET = 4
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
+
 class VendorAnswer(BaseModel):
-    """What an answer is parsed into: unknown fields pass, and faults are told without the vendor's values."""
+    """What an answer is parsed into: unknown fields pass.
+
+    A vendor may repeat our key in any of them, so neither a fault nor a repr shows what stands there.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        return ()
 
 
 M = TypeVar("M", bound=VendorAnswer)
@@ -137,7 +143,7 @@ class VendorHttp:
         Raises ``Unavailable`` (nothing was started), ``Refused``, ``AuthFailed``, or ``OutcomeUnknown``.
         """
         got = await self._exchange("POST", path, json=json, submit=True)
-        if isinstance(got, _Answer):
+        if isinstance(got, Answer):
             return self._parsed(got, answer, submit=True)
         if isinstance(got, _NEVER_LEFT):
             raise Unavailable(f"{self.name} can't be reached ({got})") from got
@@ -159,7 +165,7 @@ class VendorHttp:
         Raises ``Unavailable``, ``AuthFailed``, or ``ContractBroken`` (``UnknownTask`` for a 404).
         """
         got = await self._exchange(method, path, json=json, submit=False, urgent=urgent)
-        if isinstance(got, _Answer):
+        if isinstance(got, Answer):
             return self._parsed(got, answer, submit=False)
         raise Unavailable(f"{self.name} gave no answer ({got})") from got
 
@@ -180,16 +186,20 @@ class VendorHttp:
             raise Refused(reason, advice="Attach the picture again.") from None
         with file:
             got = await self._uploaded(form, (filename, file, content_type))
-        if not isinstance(got, _Answer):
+        if not isinstance(got, Answer):
             raise Unavailable(f"{self.name}'s store gave no answer to an upload ({got})") from got
-        if not _is_success(got):
-            raise _upload_error(self.name, got)
+        if not got.is_success:
+            raise upload_error(self.name, got)
 
     def redact(self, text: str) -> str:
         """Take our own key out of a vendor's text, should it repeat it."""
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         return text
+
+    def words_in(self, content: object) -> VendorWords:
+        """Find code and message in what is parsed already, without our own key."""
+        return words_in(content, self.redact)
 
     async def close(self) -> None:
         """Close the connections, unless the client was passed in."""
@@ -198,13 +208,13 @@ class VendorHttp:
 
     async def _exchange(
         self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool, urgent: bool = False
-    ) -> _Answer | httpx.RequestError:
+    ) -> Answer | httpx.RequestError:
         """Make one request in its slot. A transport error is returned, so that its context ends here."""
         priority, patience = (Priority.SUBMIT, SUBMIT_PATIENCE) if submit or urgent else (Priority.POLL, math.inf)
         try:
             async with self.budget.slot(priority, patience=patience):
                 got = await self._send(method, path, json=json, submit=submit)
-                if isinstance(got, _Answer) and got.retry_after is not None:
+                if isinstance(got, Answer) and got.retry_after is not None:
                     # inside the slot: nobody may slip in between
                     self.budget.hold_for(got.retry_after)
                 return got
@@ -214,7 +224,7 @@ class VendorHttp:
 
     async def _send(
         self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool
-    ) -> _Answer | httpx.RequestError:
+    ) -> Answer | httpx.RequestError:
         try:
             async with asyncio.timeout(SUBMIT_TOTAL if submit else ASK_TOTAL):
                 return await self._answer_to(self._request(method, path, json=json, submit=submit))
@@ -233,7 +243,7 @@ class VendorHttp:
             timeout=SUBMIT_TIMEOUT if submit else ASK_TIMEOUT,
         )
 
-    async def _uploaded(self, form: UploadForm, file: tuple[str, BinaryIO, str]) -> _Answer | httpx.RequestError:
+    async def _uploaded(self, form: UploadForm, file: tuple[str, BinaryIO, str]) -> Answer | httpx.RequestError:
         request = self._client.build_request(
             "POST",
             form.url,
@@ -258,13 +268,14 @@ class VendorHttp:
             return False
         return url.scheme == "https" or (url.scheme == "http" and url.host == own.host)
 
-    async def _answer_to(self, request: httpx.Request) -> _Answer:
+    async def _answer_to(self, request: httpx.Request) -> Answer:
         response = await self._client.send(request, stream=True, follow_redirects=False)
         try:
             body = await self._body(response)
         finally:
             await response.aclose()
-        return _Answer(response.status_code, body, _wait_named(response, self._now()))
+        wait = wait_named(response.status_code, response.headers.get("Retry-After"), self._now())
+        return Answer(response.status_code, body, wait)
 
     async def _body(self, response: httpx.Response) -> bytes:
         body = bytearray()
@@ -282,12 +293,12 @@ class VendorHttp:
         words = self.redact(str(error))[:MAX_MESSAGE]
         return type(error)(f"{type(error).__name__}: {words}" if words else type(error).__name__)
 
-    def _parsed(self, got: _Answer, answer: type[M], *, submit: bool) -> M:
-        words = self._words(got)
-        if words.code in self._auth_codes and not _is_success(got):
-            raise _auth_failed(self.name, got, words)
-        if not _is_success(got):
-            raise (_submit_error if submit else _ask_error)(self.name, got, words)
+    def _parsed(self, got: Answer, answer: type[M], *, submit: bool) -> M:
+        words = vendor_words(got.body, self.redact)
+        if words.code in self._auth_codes and not got.is_success:
+            raise auth_failed(self.name, got, words)
+        if not got.is_success:
+            raise (submit_error if submit else ask_error)(self.name, got, words)
         try:
             return answer.model_validate_json(got.body)
         except ValidationError as error:
@@ -300,10 +311,6 @@ class VendorHttp:
         if words.code in self._auth_codes:
             kind = AuthFailed
         return kind(reason, vendor_message=words.message, vendor_code=words.code)
-
-    def _words(self, got: _Answer) -> VendorWords:
-        words = vendor_words(got.body)
-        return VendorWords(words.code and self.redact(words.code), words.message and self.redact(words.message))
 
 
 def _faults(error: ValidationError) -> str:

@@ -19,7 +19,8 @@ from providers.answers import Once, TaskId, first_link
 from providers.contract import Provider
 from providers.dashscope import Kind, Wire
 from providers.errors import AuthFailed, ContractBroken, Refused
-from providers.http import UnknownTask, VendorAnswer, VendorHttp, VendorWords, words_in
+from providers.http import VendorAnswer, VendorHttp
+from providers.statuses import UnknownTask
 from providers.types import Finished, Pending, Submission
 
 if TYPE_CHECKING:
@@ -150,14 +151,15 @@ class Pixazo(Provider):
         except Refused as error:
             raise dashscope.refused(error, has_picture=has_picture) from None
         if accepted.task_id is None:
-            words = self._words({"error": accepted.error, "code": accepted.code, "message": accepted.message})
+            fields = {"error": accepted.error, "code": accepted.code, "message": accepted.message}
+            words = self._http.words_in(fields)
             raise dashscope.untaken(self.name, words, has_picture=has_picture)
         return Submission(task_id=accepted.task_id)
 
     async def status(self, task_id: str, model: ModelSpec) -> TaskStatus:
         """Look at a task with a POST that starts nothing. Raises as the contract says."""
         task = await self._ask(task_id)
-        word = task.status.strip().lower()
+        word = self._http.redact(task.status).strip().lower()
         if word in _DONE:
             return _finished(task)
         if word in _FAILED:
@@ -191,18 +193,12 @@ class Pixazo(Provider):
         return _T2V_PATH if _wire_of(model).has_size else _I2V_PATH
 
     def _failed(self, task_id: str, task: _Task, *, has_picture: bool) -> TaskStatus:
-        words = self._words(task.fields)
+        words = self._http.words_in(task.fields)
         if dashscope.kind_of(words) is Kind.ACCOUNT and self._tasks_told.is_first(task_id):
             # an error pauses the provider, and doesn't end the job; the next look does
             reason = "pixazo gave up on a task because of an account"
             raise AuthFailed(reason, vendor_message=words.message, vendor_code=words.code)
         return dashscope.rejection(words, has_picture=has_picture)
-
-    def _words(self, fields: Mapping[str, JsonValue]) -> VendorWords:
-        words = words_in(fields)
-        return VendorWords(
-            words.code and self._http.redact(words.code), words.message and self._http.redact(words.message)
-        )
 
 
 def request_body(request: GenerationRequest) -> dict[str, object]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, ClassVar, cast
-from urllib.parse import quote
 
 from pydantic import (
     AfterValidator,
@@ -20,16 +19,16 @@ from pydantic import (
     AliasPath,
     Field,
     JsonValue,
-    StringConstraints,
     ValidationError,
-    ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
 
+from providers.answers import Once, TaskId, first_link, none_if_unreadable, path_segment
 from providers.contract import Provider
 from providers.errors import ContractBroken, Refused
-from providers.http import UnknownTask, VendorAnswer, VendorHttp, words_in
+from providers.http import VendorAnswer, VendorHttp
+from providers.statuses import UnknownTask
 from providers.types import Cost, CostUnit, Finished, KnownTask, Mode, Pending, Rejected, Submission
 
 if TYPE_CHECKING:
@@ -44,8 +43,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_BASE_URL = "https://pixeldojo.ai/api/v1"
 #: the vendor's skill of 2026-03 says 10, an older document 60; support can raise it
 DEFAULT_REQUESTS_PER_MINUTE = 10
-#: different unknown status words that are told; a vendor who makes up more has been noticed
-_MAX_WORDS_TOLD = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,26 +84,18 @@ _FIELDS: Mapping[str, _Fields] = {
 }
 
 
-def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
-    try:
-        return read(value)
-    except ValidationError:
-        return None
-
-
 def _with_zone(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 #: ISO 8601 or an epoch in seconds or milliseconds; without a zone it is UTC
 _Moment = Annotated[datetime, AfterValidator(_with_zone)]
-_TaskId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 #: PixelDojo's own credits; only for the books, so an odd value breaks nothing
-_Credits = Annotated[Annotated[Decimal, Field(ge=0)] | None, WrapValidator(_none_if_unreadable)]
+_Credits = Annotated[Annotated[Decimal, Field(ge=0)] | None, WrapValidator(none_if_unreadable)]
 
 
 class _Accepted(VendorAnswer):
-    job_id: _TaskId = Field(validation_alias="jobId")
+    job_id: TaskId = Field(validation_alias="jobId")
     credit_cost: _Credits = Field(None, validation_alias="creditCost")
 
 
@@ -117,9 +106,7 @@ class _Job(VendorAnswer):
     assets: JsonValue = None
     error: JsonValue = None
     credit_cost: _Credits = Field(None, validation_alias="creditCost")
-    expires_at: Annotated[_Moment | None, WrapValidator(_none_if_unreadable)] = Field(
-        None, validation_alias="expiresAt"
-    )
+    expires_at: Annotated[_Moment | None, WrapValidator(none_if_unreadable)] = Field(None, validation_alias="expiresAt")
 
 
 class _JobList(VendorAnswer):
@@ -150,8 +137,8 @@ class _Offers(VendorAnswer):
 
 
 class _Row(VendorAnswer):
-    job_id: _TaskId = Field(validation_alias=AliasChoices("jobId", "id"))
-    model: _TaskId = Field(validation_alias=AliasChoices("apiId", "modelId", "model"))
+    job_id: TaskId = Field(validation_alias=AliasChoices("jobId", "id"))
+    model: TaskId = Field(validation_alias=AliasChoices("apiId", "modelId", "model"))
     #: None: sent without one, which the newer model allows
     prompt: str | None = Field(
         None,
@@ -178,7 +165,7 @@ class PixelDojo(Provider):
     def __init__(self, *, http: VendorHttp) -> None:
         """Take the vendor's HTTP layer over; ``close`` closes it."""
         self._http = http
-        self._words_told: set[str] = set()
+        self._words_told = Once()
         self.requests_per_minute = http.budget.requests_per_minute
         self.trusted_hosts = frozenset({http.trusted_host})
 
@@ -249,22 +236,18 @@ class PixelDojo(Provider):
         await self._http.close()
 
     def _status_of(self, job: _Job) -> TaskStatus:
-        match job.status.strip().lower():
+        match self._http.redact(job.status).strip().lower():
             case "completed":
                 return _finished(job)
             case "failed":
-                words = words_in({"error": job.error})
-                return Rejected(reason=self._http.redact(words.message or words.code or ""))
+                words = self._http.words_in({"error": job.error})
+                return Rejected(reason=words.message or words.code or "")
             case "pending":
                 return Pending()
             case word:
-                self._tell_once(word)
+                if self._words_told.is_first(word):
+                    logger.warning("pixeldojo: the status word %r is not documented, taken as pending", word[:50])
                 return Pending()
-
-    def _tell_once(self, word: str) -> None:
-        if word not in self._words_told and len(self._words_told) < _MAX_WORDS_TOLD:
-            self._words_told.add(word)
-            logger.warning("%s: the status word %r is not documented, taken as pending", self.name, word[:50])
 
 
 def request_fields(request: GenerationRequest) -> Iterator[tuple[str, object]]:
@@ -298,14 +281,14 @@ def find_video(output: JsonValue, assets: JsonValue = None) -> str | None:
     Documented is ``output.video``; the vendor's own helper also reads ``output.videos[0]``, its SDK ``assets[0].url``.
     """
     match output:
-        case {"video": video} if link := _first_link(video):
+        case {"video": video} if link := first_link(video):
             return link
-        case {"videos": videos} if link := _first_link(videos):
+        case {"videos": videos} if link := first_link(videos):
             return link
-        case {"assets": inner} if link := _first_link(inner):
+        case {"assets": inner} if link := first_link(inner):
             return link
         case _:
-            return _first_link(assets)
+            return first_link(assets)
 
 
 def _media_fields(request: GenerationRequest, fields: _Fields) -> Iterator[tuple[str, object]]:
@@ -361,11 +344,10 @@ def _wire_id(model: ModelSpec) -> str:
 
 
 def _job_path(task_id: str) -> str:
-    """Put an id into the path as one segment, whatever it holds."""
-    if not task_id.strip("."):
-        # dots alone are a step in a path, however they are written
+    segment = path_segment(task_id)
+    if segment is None:
         raise ContractBroken("pixeldojo: the task id can't be asked for")
-    return f"/jobs/{quote(task_id, safe='')}"
+    return f"/jobs/{segment}"
 
 
 def _finished(job: _Job) -> Finished:
@@ -377,19 +359,6 @@ def _finished(job: _Job) -> Finished:
 
 def _cost(amount: Decimal | None) -> Cost | None:
     return None if amount is None else Cost(amount, CostUnit.CREDITS)
-
-
-def _first_link(value: JsonValue) -> str | None:
-    """Find an http(s) link in a text, in the first entry of a list, or under ``url``."""
-    match value:
-        case str() if value.lower().startswith(("http://", "https://")):
-            return value
-        case [first, *_]:
-            return _first_link(first)
-        case {"url": url}:
-            return _first_link(url)
-        case _:
-            return None
 
 
 def _known_tasks(rows: Sequence[object]) -> Iterator[KnownTask]:

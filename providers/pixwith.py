@@ -20,7 +20,8 @@ from pydantic import Field, JsonValue, StringConstraints, ValidationError, WrapV
 from providers.answers import Once, TaskId, first_link, none_if_unreadable
 from providers.contract import Provider
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
-from providers.http import DEFAULT_RETRY_AFTER, UploadForm, VendorAnswer, VendorHttp, words_in
+from providers.http import UploadForm, VendorAnswer, VendorHttp
+from providers.statuses import DEFAULT_RETRY_AFTER
 from providers.types import Finished, Mode, Pending, Rejected, Submission
 
 if TYPE_CHECKING:
@@ -91,9 +92,8 @@ _Seconds = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, 
 
 class _Envelope(VendorAnswer):
     code: int
-    #: a vendor may repeat our key in it
-    message: JsonValue = Field(None, repr=False)
-    data: JsonValue = Field(None, repr=False)
+    message: JsonValue = None
+    data: JsonValue = None
 
 
 class _Created(VendorAnswer):
@@ -111,8 +111,8 @@ class _Credits(VendorAnswer):
 
 
 class _Store(VendorAnswer):
-    url: str = Field(repr=False)
-    fields: dict[str, str] = Field(repr=False)
+    url: str
+    fields: dict[str, str]
 
 
 class _Place(VendorAnswer):
@@ -134,7 +134,7 @@ class Pixwith(Provider):
     def __init__(self, *, http: VendorHttp) -> None:
         """Take the vendor's HTTP layer over; ``close`` closes it."""
         self._http = http
-        self._odd_statuses = Once()
+        self._words_told = Once()
         self.requests_per_minute = http.budget.requests_per_minute
         self.trusted_hosts = frozenset({http.trusted_host})
 
@@ -249,8 +249,7 @@ class Pixwith(Provider):
         self, envelope: _Envelope, *, no: type[Refused | ContractBroken], neither: type[ProviderError]
     ) -> ProviderError:
         """Tell what an envelope without success says; ``neither`` is for codes that no document has."""
-        words = words_in({"message": envelope.message}).message
-        message = words and self._http.redact(words)
+        message = self._http.words_in({"message": envelope.message}).message
         if meaning := self._meaning(message, no=no):
             return meaning
         if envelope.code == _ERROR:
@@ -278,16 +277,14 @@ class Pixwith(Provider):
                 return _finished(task)
             case _Status.FAILED:
                 # no reason is documented; should there be one some day, it is passed on
-                return Rejected(reason=self._http.redact(words_in(data).message or ""))
+                return Rejected(reason=self._http.words_in(data).message or "")
             case _Status.PROCESSING:
                 return Pending()
             case status:
-                self._tell_once(self._http.redact(status))
+                word = self._http.redact(status)
+                if self._words_told.is_first(word):
+                    logger.warning("pixwith: the status %r is not documented, taken as pending", word[:50])
                 return Pending()
-
-    def _tell_once(self, status: str) -> None:
-        if self._odd_statuses.is_first(status):
-            logger.warning("%s: the status %.50r is not documented, taken as pending", self.name, status)
 
 
 def request_options(request: GenerationRequest) -> Iterator[tuple[str, object]]:

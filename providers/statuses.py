@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 
 import httpx
 
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
-from providers.vendor_words import VendorWords
+from providers.vendor_words import VendorWords, retry_after_seconds
+
+#: seconds after a 429 that names none
+DEFAULT_RETRY_AFTER = 30.0
 
 #: a store's refusals that are about the moment
 _TRY_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
@@ -19,15 +23,22 @@ class UnknownTask(ContractBroken):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """An HTTP answer that came in whole."""
+
     status: int
     #: empty when it was longer than allowed; a vendor may repeat our key in it
     body: bytes = field(repr=False)
     #: seconds, where the vendor named a wait
     retry_after: float | None
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is a 2xx."""
+        return httpx.codes.is_success(self.status)
 
-def _submit_error(name: str, got: _Answer, words: VendorWords) -> ProviderError:
+
+def submit_error(name: str, got: Answer, words: VendorWords) -> ProviderError:
     """Tell what an HTTP status says about a submission. Only a 4xx is sure to have started nothing."""
     kind = Refused if httpx.codes.is_client_error(got.status) else OutcomeUnknown
     return _common_error(name, got, words) or kind(
@@ -35,7 +46,7 @@ def _submit_error(name: str, got: _Answer, words: VendorWords) -> ProviderError:
     )
 
 
-def _ask_error(name: str, got: _Answer, words: VendorWords) -> ProviderError:
+def ask_error(name: str, got: Answer, words: VendorWords) -> ProviderError:
     """Tell what an HTTP status says about a question that can be asked again."""
     if common := _common_error(name, got, words):
         return common
@@ -48,7 +59,7 @@ def _ask_error(name: str, got: _Answer, words: VendorWords) -> ProviderError:
     return ContractBroken(reason, vendor_message=words.message, vendor_code=words.code)
 
 
-def _upload_error(name: str, got: _Answer) -> ProviderError:
+def upload_error(name: str, got: Answer) -> ProviderError:
     """Tell what a store's status says. What it refuses once it refuses again, unless it is out of breath."""
     reason = f"{name}'s store answered {got.status} to an upload"
     is_final = httpx.codes.is_client_error(got.status) and got.status not in _TRY_AGAIN
@@ -57,10 +68,10 @@ def _upload_error(name: str, got: _Answer) -> ProviderError:
     return Unavailable(reason, retry_after=got.retry_after)
 
 
-def _common_error(name: str, got: _Answer, words: VendorWords) -> ProviderError | None:
+def _common_error(name: str, got: Answer, words: VendorWords) -> ProviderError | None:
     """Tell the statuses that mean the same everywhere."""
     if got.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN):
-        return _auth_failed(name, got, words)
+        return auth_failed(name, got, words)
     if got.status == HTTPStatus.TOO_MANY_REQUESTS:
         return Unavailable(
             f"{name} wants fewer requests",
@@ -71,6 +82,15 @@ def _common_error(name: str, got: _Answer, words: VendorWords) -> ProviderError 
     return None
 
 
-def _auth_failed(name: str, got: _Answer, words: VendorWords) -> AuthFailed:
+def auth_failed(name: str, got: Answer, words: VendorWords) -> AuthFailed:
+    """Tell that key or funds are what is wrong."""
     reason = f"{name} doesn't accept the key, or has no funds left ({got.status})"
     return AuthFailed(reason, vendor_message=words.message, vendor_code=words.code)
+
+
+def wait_named(status: int, header: str | None, now: datetime) -> float | None:
+    """Seconds that the vendor wants to be left alone, by its ``Retry-After``; a 429 always wants some."""
+    named = retry_after_seconds(header, now)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return DEFAULT_RETRY_AFTER if named is None else named
+    return named if httpx.codes.is_server_error(status) else None

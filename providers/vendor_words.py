@@ -1,4 +1,4 @@
-"""What a vendor says beside its answer: the code and message of a fault, and how long it wants to be left alone. Pure."""
+"""What a vendor says about a fault, and how long it wants to be left alone. Pure."""
 
 from __future__ import annotations
 
@@ -25,32 +25,36 @@ class VendorWords:
     message: str | None = None
 
 
-def vendor_words(body: bytes) -> VendorWords:
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def vendor_words(body: bytes, redact: Callable[[str], str] = _as_it_is) -> VendorWords:
     """Find code and message in an error body, in the shapes that vendors use.
 
     ``{"error": "text"}``, ``{"error": {"code", "message"}}``, ``{"message": "text"}``, ``{"code", "message"}``,
     ``{"error": "code", "message": "text"}``; HTML and everything else give nothing.
+    ``redact`` takes secrets out of a whole text, before it is cut: half a key is a secret, too.
     """
     try:
         content: object = from_json(body)
     except ValueError:
         return VendorWords()
-    return words_in(content)
+    return words_in(content, redact)
 
 
-def words_in(content: object) -> VendorWords:
+def words_in(content: object, redact: Callable[[str], str] = _as_it_is) -> VendorWords:
     """As ``vendor_words``, for what is parsed already."""
     if not isinstance(content, dict):
         return VendorWords()
     fields = cast("dict[str, object]", content)
-    error, message, code = fields.get("error"), _text(fields.get("message")), _text(fields.get("code"))
-    if isinstance(error, dict):
-        inner = words_in(cast("object", error))
+    error, message, code = (_text(fields.get(name), redact) for name in ("error", "message", "code"))
+    if isinstance(fields.get("error"), dict):
+        inner = words_in(fields["error"], redact)
         return VendorWords(inner.code or code, inner.message or message)
-    text = _text(error)
-    if text and message:
-        return VendorWords(code or text, message)
-    return VendorWords(code, text or message)
+    if error and message:
+        return VendorWords(code or error, message)
+    return VendorWords(code, error or message)
 
 
 def retry_after_seconds(text: str | None, now: datetime) -> float | None:
@@ -75,8 +79,8 @@ def _seconds_until(http_date: str, now: datetime) -> float | None:
         return None
 
 
-def _text(value: object) -> str | None:
+def _text(value: object, redact: Callable[[str], str]) -> str | None:
     """One line of at most ``MAX_MESSAGE`` characters, from a text or a number."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return " ".join(str(value).split())[:MAX_MESSAGE] or None
+    return redact(" ".join(str(value).split()))[:MAX_MESSAGE] or None

@@ -16,17 +16,18 @@ import re
 import secrets
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
-from urllib.parse import quote
 
 from pydantic import AliasChoices, AliasPath, Field, JsonValue, WrapValidator
 
 from providers import dashscope
-from providers.answers import Once, TaskId, first_link, none_if_unreadable
+from providers.answers import Once, TaskId, first_link, none_if_unreadable, path_segment
 from providers.contract import Provider
 from providers.dashscope import Kind, Wire
 from providers.errors import AuthFailed, ContractBroken, ProviderError, Refused
-from providers.http import UnknownTask, VendorAnswer, VendorHttp, VendorWords, words_in
+from providers.http import VendorAnswer, VendorHttp
+from providers.statuses import UnknownTask
 from providers.types import Cost, CostUnit, Finished, Pending, Submission
+from providers.vendor_words import VendorWords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -156,7 +157,7 @@ class Vtrix(Provider):
     async def status(self, task_id: str, model: ModelSpec) -> TaskStatus:
         """Look at a task with ``GET /model/v1/generation/task/{id}``. Raises as the contract says."""
         task = await self._http.ask(_task_path(task_id), answer=_Task)
-        word = task.status.strip().lower()
+        word = self._http.redact(task.status).strip().lower()
         if word in _DONE:
             return _finished(task)
         if word in _FAILED:
@@ -187,10 +188,9 @@ class Vtrix(Provider):
         return dashscope.rejection(words, has_picture=has_picture)
 
     def _words(self, fields: Mapping[str, JsonValue]) -> VendorWords:
-        words = words_in({**fields, "error": _plain_error(fields["error"])})
-        code, message = words.code, _without_pictures(words.message)
-        code = "Throttling" if code == _RATE_LIMITED else code
-        return VendorWords(code and self._http.redact(code), message and self._http.redact(message))
+        words = self._http.words_in({**fields, "error": _plain_error(fields["error"])})
+        code = "Throttling" if words.code == _RATE_LIMITED else words.code
+        return VendorWords(code, _without_pictures(words.message))
 
 
 def request_body(
@@ -291,8 +291,7 @@ def _starts_from_picture(model: ModelSpec) -> bool:
 
 
 def _task_path(task_id: str) -> str:
-    """Put an id into the path as one segment, whatever it holds."""
-    if not task_id.strip("."):
-        # dots alone are a step in a path, however they are written
+    segment = path_segment(task_id)
+    if segment is None:
         raise ContractBroken("vtrix: the task id can't be asked for")
-    return f"{_SUBMIT_PATH}/task/{quote(task_id, safe='')}"
+    return f"{_SUBMIT_PATH}/task/{segment}"

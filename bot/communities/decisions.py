@@ -104,8 +104,8 @@ class Decisions:
             change(connection)
             after = store.community(connection, actor.guild_id, default=default)
             if not store.was_done(connection, actor.interaction_id):
-                told = {"before": describe(before), "after": describe(after)}
-                self._record(connection, actor, action=action, target=target, **told)
+                old, new = describe(before), describe(after)
+                self._record(connection, actor, action=action, target=target, before=old, after=new)
             return Communal(before, after)
 
         changed = await self._database.write(work)

@@ -89,7 +89,7 @@ def card(job: Job, *, spec: ModelSpec | None, sight: Sight, can_cancel_running: 
     )
     return Card(
         title=WORDS[job.state],
-        description=f"{prompt}\n\n{_status(job, sight)}",
+        description=f"> {prompt}\n\n{_status(job, sight)}",
         fields=fields,
         footer=f"Job {job.id}",
         colour=_COLOURS[job.state],

@@ -20,9 +20,9 @@ from providers.catalogue import PIXAZO_WAN_22_I2V_PLUS as I2V
 from providers.catalogue import PIXAZO_WAN_22_T2V_PLUS as T2V
 from providers.dashscope import ADVICE, Kind
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
-from providers.http import UnknownTask
 from providers.pixazo import Pixazo, request_body
 from providers.registry import Registry
+from providers.statuses import UnknownTask
 from providers.types import Finished, GenerationRequest, Media, Mode, ModelSpec, Pending, Rejected
 from tests.imitations import pixazo as faults
 from tests.imitations.pixazo import I2V_PATH, T2V_PATH, PixazoImitation, body_fault, body_fault_of, code_fault

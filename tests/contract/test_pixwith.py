@@ -23,6 +23,7 @@ from providers.catalogue import PIXWITH_WAN_22_PRO as PRO
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.options import OptionsRefused, Wish, check_options
 from providers.pixwith import Pixwith, request_options
+from providers.statuses import UnknownTask
 from providers.types import CostUnit, Finished, GenerationRequest, Media, Mode, ModelSpec, Pending, Rejected
 from tests.imitations import pixwith as faults
 from tests.imitations import vendor as common
@@ -680,7 +681,7 @@ async def test_a_message_of_any_kind_is_a_refusal(provider: Pixwith, vendor: Pix
         (Fault(body=b'{"code":'), ContractBroken),
         (Fault(body=b'{"data": {"status": 1}}'), ContractBroken),
         (Fault(body=b"<html>"), ContractBroken),
-        (Fault(status=404), layer.UnknownTask),
+        (Fault(status=404), UnknownTask),
         (error_fault("What?"), ContractBroken),
         (error_fault("?", code=-1), ContractBroken),
         (common.REDIRECT, ContractBroken),

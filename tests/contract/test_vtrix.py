@@ -19,8 +19,8 @@ from providers.catalogue import VTRIX_WAN_22_I2V_FLASH as I2V
 from providers.catalogue import VTRIX_WAN_22_T2V_PLUS as T2V
 from providers.dashscope import ADVICE, Kind
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
-from providers.http import UnknownTask
 from providers.registry import Registry
+from providers.statuses import UnknownTask
 from providers.types import (
     Cost,
     CostUnit,

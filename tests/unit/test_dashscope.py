@@ -22,9 +22,9 @@ from providers.dashscope import (
     untaken,
 )
 from providers.errors import AuthFailed, OutcomeUnknown, ProviderError, Refused, Unavailable
-from providers.http import VendorWords
 from providers.options import OptionsRefused, Wish, check_options, shapes_at
 from providers.types import GenerationRequest, Media, Mode, ModelSpec, Rejected
+from providers.vendor_words import VendorWords
 
 # Every row of Alibaba's table, and the other ways in which the same codes are written
 CODES = [

@@ -16,7 +16,9 @@ from pydantic import Field
 from providers import http as layer
 from providers.budget import RequestBudget
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
-from providers.http import UnknownTask, VendorAnswer, VendorHttp, VendorWords, vendor_words
+from providers.http import VendorAnswer, VendorHttp
+from providers.statuses import UnknownTask
+from providers.vendor_words import VendorWords, vendor_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
