@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         return FAILED
     except OperationalError as error:
         # the driver's own words; the statement and its values are nobody's business here
-        _say(f"the database can't be used: {error.orig}")
+        _say(f"the database can't be used: {' '.join(str(error.orig).split())}")
         return FAILED
 
 

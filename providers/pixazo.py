@@ -151,8 +151,7 @@ class Pixazo(Provider):
         except Refused as error:
             raise dashscope.refused(error, has_picture=has_picture) from None
         if accepted.task_id is None:
-            fields = {"error": accepted.error, "code": accepted.code, "message": accepted.message}
-            words = self._http.words_in(fields)
+            words = self._http.words_in(accepted.model_dump())
             raise dashscope.untaken(self.name, words, has_picture=has_picture)
         return Submission(task_id=accepted.task_id)
 

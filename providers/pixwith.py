@@ -170,8 +170,7 @@ class Pixwith(Provider):
         model_id, options = _wire_id(request.model), dict(request_options(request))
         links = [await self._upload(picture) for picture in _pictures(request)]
         body = {"prompt": request.prompt, "model_id": model_id, "options": options}
-        data = await self._create(body | ({"image_urls": links} if links else {}))
-        created = _read(_Created, data)
+        created = _read(_Created, await self._create(body | ({"image_urls": links} if links else {})))
         if created is None:
             raise OutcomeUnknown("pixwith took a submission without telling a task id")
         return Submission(task_id=created.task_id, estimated_seconds=created.estimated_time)
@@ -179,11 +178,11 @@ class Pixwith(Provider):
     async def status(self, task_id: str, model: ModelSpec) -> TaskStatus:
         """Look at a task with ``POST /api/task/get``, which changes nothing. Raises as the contract says."""
         del model
-        data = await self._ask("/api/task/get", {"task_id": task_id})
-        task = _read(_Task, data)
+        envelope = await self._ask("/api/task/get", {"task_id": task_id})
+        task = _read(_Task, envelope)
         if task is None:
             raise ContractBroken("pixwith answered without the status of the task")
-        return self._status_of(task, data)
+        return self._status_of(task, envelope)
 
     async def balance(self) -> Decimal:
         """Tell what is left, in the vendor's credits, by ``POST /api/task/get_credits``."""
@@ -201,7 +200,7 @@ class Pixwith(Provider):
         """Close the connections."""
         await self._http.close()
 
-    async def _create(self, body: Mapping[str, object]) -> JsonValue:
+    async def _create(self, body: Mapping[str, object]) -> _Envelope:
         try:
             envelope = await self._http.submit("/api/task/create", json=body, answer=_Envelope)
         except Refused as error:
@@ -211,9 +210,9 @@ class Pixwith(Provider):
             raise
         if envelope.code != _SUCCESS:
             raise self._error_in(envelope, no=Refused, neither=OutcomeUnknown)
-        return envelope.data
+        return envelope
 
-    async def _ask(self, path: str, body: Mapping[str, object], *, to_submit: bool = False) -> JsonValue:
+    async def _ask(self, path: str, body: Mapping[str, object], *, to_submit: bool = False) -> _Envelope:
         """Ask what can be asked again; ``to_submit``: for a submission, so that a no is a refusal of it."""
         no = Refused if to_submit else ContractBroken
         try:
@@ -224,7 +223,7 @@ class Pixwith(Provider):
             raise
         if envelope.code != _SUCCESS:
             raise self._error_in(envelope, no=no, neither=ContractBroken)
-        return envelope.data
+        return envelope
 
     async def _upload(self, picture: Media) -> str:
         """Put a picture into the vendor's store; give the link that the vendor knows it by."""
@@ -271,13 +270,13 @@ class Pixwith(Provider):
         self._http.budget.hold_for(DEFAULT_RETRY_AFTER)
         return Unavailable(meaning.reason, retry_after=DEFAULT_RETRY_AFTER, vendor_message=message)
 
-    def _status_of(self, task: _Task, data: JsonValue) -> TaskStatus:
+    def _status_of(self, task: _Task, envelope: _Envelope) -> TaskStatus:
         match task.status:
             case _Status.COMPLETED:
                 return _finished(task)
             case _Status.FAILED:
                 # no reason is documented; should there be one some day, it is passed on
-                return Rejected(reason=self._http.words_in(data).message or "")
+                return Rejected(reason=self._http.words_in(envelope.data).message or "")
             case _Status.PROCESSING:
                 return Pending()
             case status:
@@ -352,9 +351,9 @@ def _finished(task: _Task) -> Finished:
     return Finished(video_url=link)
 
 
-def _read(kind: type[_D], data: JsonValue) -> _D | None:
+def _read(kind: type[_D], envelope: _Envelope) -> _D | None:
     """Read what stands in the envelope; None when it isn't as documented."""
     try:
-        return kind.model_validate(data)
+        return kind.model_validate(envelope.data)
     except ValidationError:
         return None

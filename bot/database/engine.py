@@ -57,7 +57,8 @@ def sync_engine(url: URL, *, begin: str = "BEGIN IMMEDIATE") -> Engine:
     """Make an engine of plain connections, each with the settings that the books rely on."""
     if url.get_backend_name() != "sqlite":
         postgres = url.set(drivername="postgresql+psycopg")
-        return create_engine(postgres, poolclass=QueuePool, pool_size=8, pool_pre_ping=True)
+        patience = {"connect_timeout": _BUSY_TIMEOUT}
+        return create_engine(postgres, poolclass=QueuePool, pool_size=8, pool_pre_ping=True, connect_args=patience)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(

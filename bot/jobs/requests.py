@@ -162,7 +162,8 @@ class Requests:
         rule = community.allowance
         account = refilled(connection, guild_id=ask.guild_id, user_id=ask.user_id, rule=rule, now=now)
         job = _job(prepared, media, account.id, now=now)
-        store.add(connection, job)
+        if not store.add(connection, job):
+            raise RuntimeError(f"the id {job.id} is taken")  # one in a million; nothing is charged
         try:
             ledger.hold(connection, account, prepared.quote, job_id=job.id, now=now)
         except ledger.InsufficientCredits as error:

@@ -59,6 +59,8 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
 
     Raises ``JobMoved`` when the job has left the state that the step starts from.
     """
+    if not step.state.is_open and step.money is Money.KEEP:
+        raise ValueError(f"{job.id} can't end and leave its hold behind")
     if step.state not in ALLOWED.get(job.state, frozenset()):
         raise JobMoved(f"{job.id} can't go from {job.state} to {step.state}")
     if step.money is not Money.KEEP:

@@ -12,13 +12,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from bot.app import make_providers
 from bot.settings import Settings
 from providers.contract import Provider
 from providers.demo import DemoProvider
-from providers.types import Finished, GenerationRequest, ModelSpec, Pending
+from providers.types import GenerationRequest, ModelSpec, Pending
 from tests.clocks import Clock
 from tests.imitations.pixazo import PixazoImitation
 from tests.imitations.pixeldojo import PixelDojoImitation
@@ -51,7 +51,7 @@ class Bench:
 
     def fault(self, status: int, message: str, **headers: str) -> Fault:
         """Answer with an error; ``Retry_After="5"`` becomes a header."""
-        return answer(self.error(status, message), status=status, **headers)
+        return answer(self.error(status, message), status=status, headers=headers)
 
 
 _PIXELDOJO_CODES = {
@@ -72,9 +72,22 @@ _VTRIX_CODES: Mapping[int, str | int] = {
     500: "internal_error",
 }
 
+
+def _pixeldojo(fetch: Fetch) -> PixelDojoImitation:
+    vendor = PixelDojoImitation(key=KEY, fetch=fetch)
+    vendor.credits = 1_000_000
+    return vendor
+
+
+def _pixwith(fetch: Fetch) -> PixwithImitation:
+    vendor = PixwithImitation(key=KEY, fetch=fetch)
+    vendor.credits = 1_000_000
+    return vendor
+
+
 BENCHES: Mapping[str, Bench] = {
     "pixeldojo": Bench(
-        imitation=lambda fetch: PixelDojoImitation(key=KEY, fetch=fetch),
+        imitation=_pixeldojo,
         path="/api/v1",
         error=lambda status, message: {"error": {"code": _PIXELDOJO_CODES.get(status, "odd"), "message": message}},
         no_link={"jobId": "job_1", "status": "completed", "output": {}},
@@ -86,7 +99,7 @@ BENCHES: Mapping[str, Bench] = {
         settings={"PIXAZO_KF2V_PATH": _KF2V_PATH},
     ),
     "pixwith": Bench(
-        imitation=lambda fetch: PixwithImitation(key=KEY, fetch=fetch),
+        imitation=_pixwith,
         error=lambda _, message: {"code": 0, "message": message},
         no_link={"code": 1, "data": {"task_id": "1", "status": 2}},
     ),
@@ -98,13 +111,13 @@ BENCHES: Mapping[str, Bench] = {
 }
 
 
-def answer(content: object, *, status: int = 200, takes_job: bool = False, **headers: str) -> Fault:
-    """Answer with this, as JSON unless it is bytes."""
+def answer(
+    content: object, *, status: int = 200, takes_job: bool = False, headers: Mapping[str, str] | None = None
+) -> Fault:
+    """Answer with this, as JSON unless it is bytes; ``Retry_After`` becomes a header's name."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    named = {"Content-Type": "application/json"} | {
-        name.replace("_", "-"): value for name, value in headers.items()
-    }
-    return Fault(status=status, body=body, headers=named, takes_job=takes_job)
+    named = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+    return Fault(status=status, body=body, headers={"Content-Type": "application/json", **named}, takes_job=takes_job)
 
 
 class Stage(ABC):
@@ -168,9 +181,9 @@ class LocalStage(Stage):
         self.provider = provider
 
     async def finish(self, task_id: str, model: ModelSpec) -> None:
-        self.clock.pass_by(seconds=60)
+        self.clock.advance(60)
         async with asyncio.timeout(60):
-            while isinstance(await self.provider.status(task_id, model), Pending):
+            while isinstance(await self.provider.status(task_id, model), Pending):  # noqa: ASYNC110 - nobody is told
                 await asyncio.sleep(0.02)
 
     def fail(self, task_id: str) -> None:
@@ -186,7 +199,48 @@ class LocalStage(Stage):
         if wire["seed"] == int(task_id[:7], 16):
             # made up, since nobody asked for one
             del wire["seed"]
+        wire["shape"] = [wire.pop(part) for part in ("width", "height", "turns_with_image")]
         return {place: Path(value).name if isinstance(value, str) else value for place, value in wire.items()}
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Settings with a key for every vendor that has one, and all that any adapter needs."""
+    keys = {name: KEY for name in Settings.names() if name.endswith("_API_KEY")}
+    return keys | {name: value for bench in BENCHES.values() for name, value in bench.settings.items()} | settings
+
+
+@asynccontextmanager
+async def on_stage(name: str, *, folder: Path, fetch: Fetch, key: str = KEY) -> AsyncGenerator[Stage]:
+    """Open an adapter, and its imitation where it has one."""
+    if name == DemoProvider.name:
+        settings = {"DATA_DIR": str(folder), "DEMO_SECONDS": "8"}
+        clock = Clock()
+        async with _made(settings, clock) as provider:
+            yield LocalStage(folder / "demo", clock, provider)
+        return
+    bench = BENCHES[name]
+    async with bench.imitation(fetch) as vendor:
+        address = f"http://127.0.0.1:{vendor.port}{bench.path}"
+        async with vendor_at(name, address, key=key) as provider:
+            yield VendorStage(bench, vendor, provider)
+
+
+@asynccontextmanager
+async def vendor_at(name: str, address: str, *, key: str = KEY) -> AsyncGenerator[Provider]:
+    """Make one vendor's adapter as the bot makes it."""
+    prefix = name.upper()
+    own = {f"{prefix}_API_KEY": key, f"{prefix}_BASE_URL": address, f"{prefix}_REQUESTS_PER_MINUTE": _NO_LIMIT}
+    async with _made({**own, **BENCHES[name].settings, "DEMO_PROVIDER": "false"}, Clock()) as provider:
+        yield provider
+
+
+@asynccontextmanager
+async def _made(settings: Mapping[str, str], clock: Clock) -> AsyncGenerator[Provider]:
+    (provider,) = make_providers(Settings.load(settings), clock=clock)
+    try:
+        yield provider
+    finally:
+        await provider.close()
 
 
 def leaves(content: object, place: str = "") -> list[tuple[str, object]]:

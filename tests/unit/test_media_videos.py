@@ -740,9 +740,9 @@ async def test_no_signature_is_logged(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "bot.media")
+    caplog.set_level(logging.INFO, "providers")
     await videos.fetch(f"{server}/video?signature=abc", tmp_path / "a.mp4")
-    own = [record.getMessage() for record in caplog.records if record.name.startswith("bot.")]
+    own = [record.getMessage() for record in caplog.records if record.name.startswith("providers.")]
     assert any(line.startswith("Fetched 3.0 MiB") for line in own)
     assert not any("abc" in line for line in own)
 
