@@ -7,7 +7,7 @@ import contextlib
 import random
 import secrets
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +39,7 @@ from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
 from bot.services import Services
 from bot.settings import Settings
+from providers.catalogue import MODELS
 from providers.contract import Provider
 from providers.demo import DemoProvider
 from providers.errors import ProviderError
@@ -46,6 +47,7 @@ from providers.pixazo import Pixazo
 from providers.pixeldojo import PixelDojo
 from providers.pixwith import Pixwith
 from providers.registry import Registry
+from providers.types import ModelSpec
 from providers.vtrix import Vtrix
 
 log = structlog.stdlib.get_logger(__name__)
@@ -83,6 +85,7 @@ async def open_app(
     chance: random.Random | None = None,
     wrap_database: Callable[[Database], Database] = lambda database: database,
     http: httpx.AsyncClient | None = None,
+    models: Iterable[ModelSpec] = MODELS,
 ) -> AsyncGenerator[App]:
     """Open everything but the connection to Discord. Migrates the database first."""
     prices = settings.prices()
@@ -92,7 +95,7 @@ async def open_app(
     async with contextlib.AsyncExitStack() as stack:
         database = wrap_database(open_database(settings.database_url))
         stack.push_async_callback(database.close)
-        registry = Registry.of(make_providers(settings, clock=clock))
+        registry = Registry.of(make_providers(settings, clock=clock), models)
         stack.push_async_callback(registry.close)
         # apart, so that a member's picture never waits for a long encoding
         image_workers, video_workers = MediaWorkers(count=1, time_limit=30), MediaWorkers(count=1)

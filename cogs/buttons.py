@@ -74,7 +74,7 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], temp
         job = await services.database.read(partial(store.load, job_id=self.job_id))
         if job is None or job.guild_id != interaction.guild_id:
             raise Refusal("Nothing is kept of this video any more.")
-        spec = services.registry.models.get(job.model)
+        spec = services.registry.every.get(job.model)
         embed = details_embed(job, job.model if spec is None else spec.name)
         await interaction.response.send_message(embed=embed, ephemeral=True, allowed_mentions=NO_MENTIONS)
 

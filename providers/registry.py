@@ -25,14 +25,20 @@ class Registry:
     """The providers that can be used, and their models in the order of the catalogue."""
 
     providers: Mapping[str, Provider]
+    #: what can be asked for
     models: Mapping[str, ModelSpec]
+    #: what jobs may still be under way with: retired models too
+    every: Mapping[str, ModelSpec]
 
     @classmethod
     def of(cls, providers: Iterable[Provider], models: Iterable[ModelSpec] = MODELS) -> Registry:
         """Offer every model, not retired, whose provider is given and offers it."""
         by_name = {provider.name: provider for provider in providers}
-        current = [spec for spec in models if spec.provider in by_name and spec.successor is None]
-        return cls(by_name, {spec.id: spec for spec in current if by_name[spec.provider].offers(spec)})
+        every = {spec.id: spec for spec in models if spec.provider in by_name}
+        offered = {
+            spec.id: spec for spec in every.values() if spec.successor is None and by_name[spec.provider].offers(spec)
+        }
+        return cls(by_name, offered, every)
 
     def provider_of(self, spec: ModelSpec) -> Provider:
         """The provider that offers this model."""

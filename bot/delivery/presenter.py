@@ -76,7 +76,7 @@ class DiscordPresenter:
 
     def card_of(self, job: Job, sight: Sight = NOTHING_MORE) -> Card:
         """What the job's card says now."""
-        spec = self._registry.models.get(job.model)
+        spec = self._registry.every.get(job.model)
         can_cancel = spec is not None and self._registry.provider_of(spec).can_cancel
         return card(job, spec=spec, sight=sight, can_cancel_running=can_cancel)
 

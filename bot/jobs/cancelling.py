@@ -61,7 +61,7 @@ class Cancelling:
         return job
 
     async def _stop_at_provider(self, job: Job) -> None:
-        spec = self._registry.models.get(job.model)
+        spec = self._registry.every.get(job.model)
         provider = None if spec is None else self._registry.provider_of(spec)
         if provider is None or not provider.can_cancel or job.task_id is None:
             raise Refusal(_why_not(job))

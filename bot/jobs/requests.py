@@ -133,14 +133,21 @@ class Requests:
         spec = usable.get(model)
         names = ", ".join(f"`{each}`" for each in usable) or "none"
         if spec is None:
-            is_known = model in self._registry.models
-            what = "isn't allowed here" if is_known else "isn't a model that I know"
-            raise Refusal(f"**model**: `{_shown(model)}` {what}. You can use: {names}.")
+            raise Refusal(f"**model**: `{_shown(model)}` {self._what_is_wrong(model)}. You can use: {names}.")
         if self._pauses.is_paused(spec.provider):
             others = ", ".join(f"`{each.id}`" for each in usable.values() if not self._pauses.is_paused(each.provider))
             hint = f" Meanwhile you can use: {others}." if others else ""
             raise Refusal(f"**model**: `{spec.id}` can't be reached at the moment; its operator knows.{hint}")
         return spec
+
+    def _what_is_wrong(self, model: str) -> str:
+        """Why a model can't be used, in words that follow its name."""
+        if model in self._registry.models:
+            return "isn't allowed here"
+        retired = self._registry.every.get(model)
+        if retired is not None and retired.successor is not None:
+            return f"isn't offered any more; its successor is `{retired.successor}`"
+        return "isn't a model that I know"
 
     def _quote(self, spec: ModelSpec, options: Options) -> int:
         try:

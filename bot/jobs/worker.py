@@ -427,7 +427,9 @@ class Worker:
         return job
 
     def _offer(self, job: Job) -> tuple[Provider, ModelSpec] | None:
-        spec = self._registry.models.get(job.model)
+        # a job that was started is watched to its end, though its model is offered no more
+        known = self._registry.models if job.state is State.QUEUED else self._registry.every
+        spec = known.get(job.model)
         return None if spec is None else (self._registry.provider_of(spec), spec)
 
     async def _note_trouble(self, provider: Provider, outcome: object, job: Job) -> None:

@@ -7,7 +7,7 @@ import functools
 import io
 import json
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +25,8 @@ from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job
 from bot.settings import Settings
+from providers.catalogue import MODELS
+from providers.types import ModelSpec
 
 ALL_NEEDED = discord.Permissions(
     view_channel=True, send_messages=True, embed_links=True, attach_files=True, read_message_history=True
@@ -141,7 +143,11 @@ def is_private(answer: simcord.InteractionResult) -> bool:
 
 @asynccontextmanager
 async def open_world(
-    folder: Path, environment: Mapping[str, str] | None = None, *, upload_limit: int = 10 << 20
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    upload_limit: int = 10 << 20,
+    models: Sequence[ModelSpec] = MODELS,
 ) -> AsyncGenerator[World]:
     """Start the bot in a fresh simulated Discord; the books are checked at the end."""
     settings = Settings.load({"DATA_DIR": str(folder), "DEMO_SECONDS": "4", "SHARD_COUNT": "1", **(environment or {})})
@@ -150,7 +156,7 @@ async def open_world(
     def clock() -> datetime:
         return clock_holder[0].now() if clock_holder else datetime(2026, 1, 1, tzinfo=UTC)
 
-    async with open_app(settings, clock=clock, chance=random.Random(7)) as app:
+    async with open_app(settings, clock=clock, chance=random.Random(7), models=models) as app:
         env = simcord.Env(app.bot, check_errors=False, settle_timeout=20.0)
         clock_holder.append(env)
         await env.start()
