@@ -357,6 +357,7 @@ async def test_a_picture_is_read_while_it_is_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
+        (common.CUT, Unavailable),
         (store_fault(500), Unavailable),
         (store_fault(503, Retry_After="5"), Unavailable),
         (store_fault(408), Unavailable),
@@ -464,6 +465,7 @@ async def test_a_form_that_can_not_be_used_is_refused(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
+        (common.CUT, Unavailable),
         (common.HTML_502, Unavailable),
         (common.REDIRECT, Refused),
         (Fault(body=b"<html>"), Refused),
