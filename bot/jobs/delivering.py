@@ -44,19 +44,21 @@ class Delivery:
         self._folder = folder
         self._clock = clock
 
-    async def deliver(self, job: Job, provider: Provider, spec: ModelSpec, *, tried_for: timedelta) -> Step | None:
-        """Go as far as possible; None: try again later."""
+    async def deliver(
+        self, job: Job, offer: tuple[Provider, ModelSpec] | None, *, tried_for: timedelta
+    ) -> Step | None:
+        """Go as far as possible; None: try again later. Without an offer, its provider isn't configured any more."""
         if job.attempted_at is not None and self._clock() - job.attempted_at >= lifecycle.ATTEMPT_AGE:
             found = await self._presenter.find_video(job)
             if found is not None:
                 return lifecycle.after_post(found, tried_for=tried_for)
             job = await self._database.write(partial(store.close_attempt, job_id=job.id))
         try:
-            path = await self._fetched(job, provider)
+            path = await self._fetched(job, allow_file=offer is not None and offer[0].is_local)
         except Trouble as trouble:
             step = _after_trouble(job, trouble, tried_for)
-            if step is None:
-                await self._renew(job, provider, spec)
+            if step is None and offer is not None:
+                await self._renew(job, *offer)
             return step
         if not self._presenter.is_ready():
             return None
@@ -80,7 +82,7 @@ class Delivery:
                 job = await self._database.write(partial(store.close_attempt, job_id=job.id))
         return outcome
 
-    async def _fetched(self, job: Job, provider: Provider) -> Path:
+    async def _fetched(self, job: Job, *, allow_file: bool) -> Path:
         """The vendor's file, on disk and known to be a video. Raises ``Trouble``."""
         path = self._folder / f"{job.id}.mp4"
         if path.exists():
@@ -89,7 +91,7 @@ class Delivery:
             raise Trouble(Reason.LINK_DEAD, "the vendor gave no link", is_final=True)
         fresh = path.with_suffix(".new.mp4")
         try:
-            await self._videos.fetch(job.result_url, fresh, allow_file=provider.is_local)
+            await self._videos.fetch(job.result_url, fresh, allow_file=allow_file)
             await self._check(job, fresh)
         except NotMedia as error:
             fresh.unlink(missing_ok=True)

@@ -65,6 +65,8 @@ class Watch:
     retry_after: float | None = None
     progress: float | None = None
     delivering_since: datetime | None = None
+    #: what the vendor said to the submission, until it is stored: nobody says it twice
+    answer: Submission | ProviderError | None = None
 
     @property
     def sight(self) -> Sight:
@@ -157,20 +159,24 @@ class Worker:
         if self._is_stopping:
             return False
         now = self._clock()
-        due = [
-            self._guarded(watch, self._advance(watch))
-            for watch in map(self._watches.get, self._agenda.pop_due(now))
-            if watch is not None and watch.job.id not in self._steps
-        ]
-        if self._queue_at is None or self._queue_at <= now:
-            due += [self._guarded(watch, self._submit(watch)) for watch in await self._claimed(now)]
-        for job_id, step in due:
-            self._start(job_id, step)
+        # before the queue is read, which may fail: what was taken from the agenda stands nowhere else
+        due = self._taken_from_agenda(now)
+        for watch in due:
+            self._start(watch.job.id, self._guarded(watch, self._advance(watch)))
+        claimed = await self._claimed(now) if self._queue_at is None or self._queue_at <= now else []
+        if self._is_stopping:  # meanwhile
+            return False
+        for watch in claimed:
+            self._start(watch.job.id, self._guarded(watch, self._submit(watch)))
         retry_at = self._pauses.next_at()
         if retry_at is not None and retry_at <= now and _PAUSES not in self._steps:
             self._start(_PAUSES, self._retry_pauses())
             return True
-        return bool(due)
+        return bool(due or claimed)
+
+    def _taken_from_agenda(self, now: datetime) -> list[Watch]:
+        watches = map(self._watches.get, self._agenda.pop_due(now))
+        return [watch for watch in watches if watch is not None and watch.job.id not in self._steps]
 
     def _start(self, name: str, step: Coroutine[None, None, None]) -> None:
         self._steps[name] = asyncio.create_task(step, name=f"job {name}")
@@ -207,37 +213,46 @@ class Worker:
                 self._presenter.show(job, Sight(place=place_of(job, left)))
         return [Watch(job) for job in chosen]
 
-    def _guarded(self, watch: Watch, step: Coroutine[None, None, None]) -> tuple[str, Coroutine[None, None, None]]:
+    async def _guarded(self, watch: Watch, step: Coroutine[None, None, None]) -> None:
         """A step whose faults end in the log, and never in the loop."""
         job_id = watch.job.id
-
-        async def run() -> None:
+        try:
             try:
-                try:
-                    await step
-                except store.JobMoved:
-                    await self._reload(job_id)
-            except Exception:
-                log.exception("a step failed; the job goes on in a while", job=job_id)
-                self._later(watch, _AFTER_FAULT)
-            finally:
-                self._steps.pop(job_id, None)
-                self._wake.set()
-
-        return job_id, run()
+                await step
+            except store.JobMoved:
+                await self._reload(watch)
+        except Exception:
+            log.exception("a step failed; the job goes on in a while", job=job_id)
+            self._later(watch, _AFTER_FAULT)
+        finally:
+            self._steps.pop(job_id, None)
+            self._wake.set()
 
     async def _advance(self, watch: Watch) -> None:
         """The next step of a job that was started."""
         offer = self._offer(watch.job)
-        if offer is None:
-            # its provider isn't configured any more; the job waits for it until its deadline
-            await self._apply(watch, lifecycle.after_look(watch.job, Unavailable("not offered"), now=self._clock()))
-        elif watch.job.state is State.SUBMITTING:
-            await self._look_for_submission(watch, offer[0])
+        if watch.job.state is State.DELIVERING:
+            # also without its provider: the video may be here already
+            await self._deliver(watch, offer)
+        elif offer is None:
+            await self._wait_for_provider(watch)
         elif watch.job.state is State.RUNNING:
             await self._look(watch, *offer)
-        elif watch.job.state is State.DELIVERING:
-            await self._deliver(watch, *offer)
+        elif watch.answer is not None:
+            await self._take_answer(watch, offer[0], watch.answer)
+        else:
+            await self._look_for_submission(watch, offer[0])
+
+    async def _wait_for_provider(self, watch: Watch) -> None:
+        """Its provider isn't configured any more; the job waits for it until its deadline."""
+        if watch.job.state is State.SUBMITTING:
+            await self._apply(watch, self._lost_when_late(watch.job))
+        else:
+            await self._apply(watch, lifecycle.after_look(watch.job, Unavailable("not offered"), now=self._clock()))
+
+    def _lost_when_late(self, job: Job) -> Step | None:
+        is_late = job.deadline is not None and self._clock() >= job.deadline
+        return lifecycle.ended(State.LOST, Reason.NO_ANSWER) if is_late else None
 
     async def _submit(self, watch: Watch) -> None:
         """Store the intent, then ask the provider, once."""
@@ -256,11 +271,16 @@ class Worker:
             return
         request = generation_request(watch.job.request, spec, path_of=self._media_path, links=links)
         await self._apply(watch, lifecycle.start_submitting(spec=spec, now=self._clock()))
-        outcome = await _outcome_of(provider.submit(request))
-        await self._note_trouble(provider, outcome, watch.job)
-        if isinstance(outcome, Submission):
-            watch.estimate = outcome.estimated_seconds
-        await self._apply(watch, lifecycle.after_submit(outcome, can_list=provider.can_list, now=self._clock()))
+        await self._take_answer(watch, provider, await _outcome_of(provider.submit(request)))
+
+    async def _take_answer(self, watch: Watch, provider: Provider, answer: Submission | ProviderError) -> None:
+        """Store what a submission came to. If that fails, the next step tries again with the same answer."""
+        watch.answer = answer
+        await self._note_trouble(provider, answer, watch.job)
+        if isinstance(answer, Submission):
+            watch.estimate = answer.estimated_seconds
+        await self._apply(watch, lifecycle.after_submit(answer, can_list=provider.can_list, now=self._clock()))
+        watch.answer = None
 
     def _why_not(self, job: Job) -> Reason | None:
         """What makes it pointless to submit a job that waited."""
@@ -305,13 +325,13 @@ class Worker:
         if step is None and watch.progress != before:
             self._presenter.show(watch.job, watch.sight)
 
-    async def _deliver(self, watch: Watch, provider: Provider, spec: ModelSpec) -> None:
+    async def _deliver(self, watch: Watch, offer: tuple[Provider, ModelSpec] | None) -> None:
         now = self._clock()
         # counted in this process: a restart after a long night tries as patiently as before
         watch.delivering_since = watch.delivering_since or now
         tried_for = now - watch.delivering_since
         job = await self._current(watch)
-        await self._apply(watch, await self._delivery.deliver(job, provider, spec, tried_for=tried_for))
+        await self._apply(watch, await self._delivery.deliver(job, offer, tried_for=tried_for))
 
     async def _look_for_submission(self, watch: Watch, provider: Provider) -> None:
         """A submission without an answer: the vendor's own list decides, where there is one."""
@@ -327,8 +347,7 @@ class Worker:
             return
         except ProviderError as error:
             await self._note_trouble(provider, error, watch.job)
-            is_late = watch.job.deadline is not None and self._clock() >= watch.job.deadline
-            await self._apply(watch, lifecycle.ended(State.LOST, Reason.NO_ANSWER) if is_late else None)
+            await self._apply(watch, self._lost_when_late(watch.job))
             return
         known = await self._database.read(partial(store.known_tasks, task_ids=[task.task_id for task in tasks]))
         await self._apply(watch, lifecycle.after_listing(watch.job, tasks, known))
@@ -411,10 +430,13 @@ class Worker:
         self._agenda.discard(job_id)
         self.wake()
 
-    async def _reload(self, job_id: str) -> None:
+    async def _reload(self, watch: Watch) -> None:
         """Somebody else moved the job on: read where it stands."""
-        job = await self._database.read(partial(store.load, job_id=job_id))
-        self._forget(job_id)
+        job = await self._database.read(partial(store.load, job_id=watch.job.id))
+        if job is not None and job.version == watch.job.version:
+            # or the same step would be tried again at once, for ever
+            raise RuntimeError(f"nobody has moved the job on from {job.state}")
+        self._forget(watch.job.id)
         if job is not None and job.state.is_open:
             self.resume(job)
 

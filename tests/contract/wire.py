@@ -59,7 +59,7 @@ class Offer:
     #: a vendor that requires it is told the same when nobody says it
     is_default: bool = False
     #: more than one option
-    is_everything: bool = False
+    is_compound: bool = False
 
     def __str__(self) -> str:
         return " ".join(f"{name}={str(value)[:20]}" for name, value in self.wish.items())
@@ -115,7 +115,7 @@ async def _offer_fault(stage: Stage, plain: GenerationRequest, before: Wire, off
         changed = difference(before, await stage.sent(dataclasses.replace(plain, **asked)))
     except (OptionsRefused, ProviderError) as error:
         return f"offered, and refused ({error})"
-    if len(changed) > 1 and not offer.is_everything:
+    if len(changed) > 1 and not offer.is_compound:
         return f"changes more than its own field: {', '.join(changed)}"
     return None if changed or offer.is_default else "offered, and changes nothing"
 
@@ -182,7 +182,7 @@ def offers(spec: ModelSpec, mode: Mode) -> Iterator[Offer]:
     for parameter in spec.parameters:
         for value in _values(parameter):
             yield Offer(wish={"settings": f"{parameter.key}={value}"}, is_default=value == parameter.default)
-    yield Offer(wish=_everything(spec, mode), is_everything=True)
+    yield Offer(wish=_everything(spec, mode), is_compound=True)
 
 
 def _text_offers(spec: ModelSpec, mode: Mode) -> Iterator[Offer]:
@@ -200,7 +200,7 @@ def _size_offers(spec: ModelSpec, mode: Mode) -> Iterator[Offer]:
             is_default = (name, shape) == (spec.default_resolution, spec.default_aspect_ratio)
             is_plain = name == spec.default_resolution or bool(spec.sizes)
             wish = {"aspect_ratio": shape} | ({} if name == spec.default_resolution else {"resolution": name})
-            yield Offer(wish=wish, is_default=is_default, is_everything=not is_plain)
+            yield Offer(wish=wish, is_default=is_default, is_compound=not is_plain)
     for seconds in spec.durations:
         yield Offer(wish={"duration": seconds}, is_default=seconds == spec.default_duration)
 

@@ -64,10 +64,8 @@ UNAUTHORIZED = error_fault(401, "Invalid or missing authentication")
 NO_CREDITS = Fault(status=402)
 FORBIDDEN = error_fault(403, "Access denied for this operation")
 NOT_FOUND = error_fault(404, "Endpoint not found")
-INTERNAL_ERROR = error_fault(500, "An unexpected error occurred, please try again later")
 #: as Azure's gateway writes it
 UNAUTHORIZED_BY_AZURE = body_fault_of(401, {"statusCode": 401, "message": "Access denied due to invalid key"})
-BROKEN_JSON = Fault(takes_job=True, body=b'{"output": {"task_id": "19', headers={"Content-Type": "application/json"})
 NO_TASK_ID = Fault(takes_job=True, body=b'{"request_id": "ae89", "output": {"task_status": "PENDING"}}')
 
 

@@ -43,7 +43,6 @@ from tests.imitations.vendor import (
 )
 
 __all__ = [
-    "BROKEN_JSON",
     "CUT",
     "CUT_AFTER_JOB",
     "HANG",
@@ -87,7 +86,6 @@ def rate_limited(retry_after: str | None = None) -> Fault:
 NO_CREDITS = error_fault(402, "insufficient_credits", "Not enough credits")
 NO_CREDITS_OLD = error_fault(403, "insufficient_credits", "Not enough credits")
 INTERNAL_ERROR = error_fault(500, "internal_error", "Server error")
-BROKEN_JSON = Fault(takes_job=True, status=202, body=b'{"jobId": "job_', headers={"Content-Type": "application/json"})
 NO_JOB_ID = Fault(takes_job=True, status=202, body=b'{"status": "pending"}')
 
 

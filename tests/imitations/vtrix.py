@@ -59,8 +59,6 @@ BAD_REQUEST_AS_MESSAGE = body_fault_of(400, {"message": "bad body"})
 UNAUTHORIZED = error_fault(401, "unauthorized", "invalid api key")
 NO_BALANCE = error_fault(403, "forbidden", "insufficient balance or no permission")
 NOT_FOUND = error_fault(404, "not_found", "model not found")
-INTERNAL_ERROR = error_fault(500, "internal_error", "internal error")
-BROKEN_JSON = Fault(takes_job=True, body=b'{"id": "d758n6', headers={"Content-Type": "application/json"})
 NO_ID = body_fault_of(200, {"status": "in_progress", "model": "wan22_t2v_plus"}, takes_job=True)
 
 

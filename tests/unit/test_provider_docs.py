@@ -1,19 +1,29 @@
-"""The table in docs/providers.md is the catalogue."""
+"""The table in docs/providers.md is the catalogue, and the example in docs/adding-a-provider.md works."""
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from textwrap import dedent
+from types import ModuleType
+from typing import Any, Final
 
 import pytest
 
 from bot.credits.pricing import Pricing
 from bot.settings import Settings
+from providers import catalogue
 from providers.catalogue import MODELS
-from providers.types import Mode, ModelSpec, Parameter
+from providers.types import Finished, Mode, ModelSpec, Parameter, Rejected
+from tests.contract import benches
+from tests.contract.benches import KEY, VendorStage
+from tests.contract.wire import disagreements, fetch, request_for
 
-PAGE: Final = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
+DOCS: Final = Path(__file__).parents[2] / "docs"
+PAGE: Final = (DOCS / "providers.md").read_text(encoding="utf-8")
+GUIDE: Final = (DOCS / "adding-a-provider.md").read_text(encoding="utf-8")
 DEFAULTS: Final = Settings.load({})
 PRICING: Final = Pricing(
     credits_per_usd=DEFAULTS.credits_per_usd,
@@ -103,3 +113,37 @@ def test_every_setting_of_a_vendor_is_named(vendor: str) -> None:
 def test_every_vendor_has_its_section() -> None:
     titles = [line.removeprefix("## ").lower() for line in PAGE.splitlines() if line.startswith("## ")]
     assert [title for title in titles if title in VENDORS] == VENDORS
+
+
+def code_with(words: str) -> str:
+    """The block of code in the guide that has these words."""
+    blocks = [dedent(block) for block in re.findall(r"^ *```python\n(.*?)^ *```", GUIDE, re.DOTALL | re.MULTILINE)]
+    return next(block for block in blocks if words in block)
+
+
+def run_code(source: str, known: dict[str, Any]) -> dict[str, Any]:
+    exec(compile(source, "adding-a-provider.md", "exec"), known)  # noqa: S102 - our own document
+    return known
+
+
+def module_of(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    module = ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    return run_code(source, vars(module))
+
+
+async def test_the_example_of_the_guide_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    imitation = module_of("tests.imitations.sixth", code_with("class SixthImitation"), monkeypatch)
+    adapter = module_of("providers.sixth", code_with("class Sixth(Provider)"), monkeypatch)
+    spec: ModelSpec = run_code(code_with("SIXTH_WAN_22_MINI = "), dict(vars(catalogue)))["SIXTH_WAN_22_MINI"]
+    table = run_code(f"TABLE = {{{code_with('Bench(')}}}", {**vars(benches), **imitation})["TABLE"]
+    async with table["sixth"].imitation(fetch) as vendor:
+        provider = adapter["Sixth"].connect(api_key=KEY, base_url=vendor.base_url, requests_per_minute=None)
+        assert await disagreements(VendorStage(table["sixth"], vendor, provider), spec, tmp_path) == []
+        await provider.check()
+        task_id = (await provider.submit(request_for(spec, Mode.TEXT, tmp_path))).task_id
+        vendor.fail(task_id, "no cats")
+        assert await provider.status(task_id, spec) == Rejected(reason="no cats")
+        vendor.finish(task_id)
+        assert isinstance(await provider.status(task_id, spec), Finished)
+        await provider.close()
