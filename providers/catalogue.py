@@ -65,7 +65,7 @@ PIXELDOJO_WAN_27_I2V = ModelSpec(
     adult=True,
 )
 
-#: What Alibaba's models take, by seed 001 (https://www.pixazo.ai/models/image-to-video/wan2.2-api) and, for the
+#: What Alibaba's models take, by the vendor (https://www.pixazo.ai/models/image-to-video/wan2.2-api) and, for the
 #: alpha channel that it refuses, Alibaba's own reference. "10MB" may be either million, so it is the smaller.
 _ALIBABA_IMAGE = ImageLimits(
     content_types=("image/png", "image/jpeg", "image/webp", "image/bmp"),
@@ -75,7 +75,7 @@ _ALIBABA_IMAGE = ImageLimits(
     alpha=False,
 )
 
-#: Every size of wan2.2-t2v-plus; seed 004 (https://doc.vtrix.ai/docs/api/qwen/wan22-t2v-plus). Its own example,
+#: Every size of wan2.2-t2v-plus (https://doc.vtrix.ai/docs/api/qwen/wan22-t2v-plus). Its own example,
 #: ``1280*720``, is not among them.
 _T2V_SIZES = {
     ("480p", "16:9"): "832*480",
@@ -89,7 +89,7 @@ _T2V_SIZES = {
 }
 _WATERMARK = Parameter(key="watermark", kind=bool, default=False)
 
-# https://www.pixazo.ai/models/image-to-video/wan2.2-api (seed 001), prices too
+# https://www.pixazo.ai/models/image-to-video/wan2.2-api, prices too
 PIXAZO_WAN_22_I2V_PLUS = ModelSpec(
     id="pixazo/wan2.2-i2v-plus",
     provider="pixazo",
@@ -137,7 +137,7 @@ PIXAZO_WAN_21_I2V_TURBO = replace(
     durations=(3, 4, 5),
 )
 # https://www.pixazo.ai/models/text-to-video/wan2.2-api, which shows a body with `size` alone; the other
-# parameters and the list of sizes are [assumed] to be those of the same model elsewhere (seed 004)
+# parameters and the list of sizes are [assumed] to be those of the same model elsewhere
 PIXAZO_WAN_22_T2V_PLUS = replace(
     PIXAZO_WAN_22_I2V_PLUS,
     id="pixazo/wan2.2-t2v-plus",
@@ -224,7 +224,7 @@ PIXWITH_WAN_22_FAST = replace(
     price=Price(unit=CostUnit.USD, per_second={"480p": Decimal("0.02"), "720p": Decimal("0.03")}),
 )
 
-# https://doc.vtrix.ai/docs/api/qwen/wan22-t2v-plus (seed 004)
+# https://doc.vtrix.ai/docs/api/qwen/wan22-t2v-plus
 VTRIX_WAN_22_T2V_PLUS = replace(
     PIXAZO_WAN_22_T2V_PLUS,
     id="vtrix/wan22_t2v_plus",

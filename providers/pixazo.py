@@ -2,7 +2,7 @@
 
 Requests are Alibaba's (``providers.dashscope``), under a path for each kind of model. What a finished task looks
 like is printed nowhere; it is read as Alibaba writes it, as the vendor's own studio reads it, and as the gateway's
-newer status API does. Sources: the page above (seed 001), https://www.pixazo.ai/models/text-to-video/wan2.2-api,
+newer status API does. Sources: the page above, https://www.pixazo.ai/models/text-to-video/wan2.2-api,
 the vendor's skill (github.com/Pixazo-AI/skills, skills/wan) and studio (github.com/Pixazo-AI/pixazo-ai-studio).
 """
 

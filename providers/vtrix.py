@@ -2,7 +2,7 @@
 
 Requests are Alibaba's (``providers.dashscope``). The document lists ``model``, ``input`` and ``parameters`` side by
 side; the vendor's own command line wraps the latter two, so the shape is a setting. Sources:
-https://doc.vtrix.ai/docs/api/qwen/wan22-t2v-plus (seed 004), https://doc.vtrix.ai/docs/api/qwen/wan22-i2v-flash,
+https://doc.vtrix.ai/docs/api/qwen/wan22-t2v-plus, https://doc.vtrix.ai/docs/api/qwen/wan22-i2v-flash,
 https://docs.vtrix.ai/api-reference/models/model_api_documentation_gitbook (paths, HTTP statuses) and
 github.com/VtrixAI/vtrix-cli (the wrapped shape, the shapes of errors).
 """

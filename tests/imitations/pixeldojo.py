@@ -89,7 +89,7 @@ INTERNAL_ERROR = error_fault(500, "internal_error", "Server error")
 NO_JOB_ID = Fault(takes_job=True, status=202, body=b'{"status": "pending"}')
 
 
-# seed 000
+# https://pixeldojo.ai/llm/wan-2.2-standard.txt
 _WAN_22 = {
     "prompt": Rule(kind="text", required=True),
     "image_url": Rule(kind="image"),
@@ -104,7 +104,7 @@ _WAN_22 = {
     "interpolate_output": Rule(kind="bool"),
     "seed": Rule(kind="int"),
 }
-# seed 003
+# https://pixeldojo.ai/llm/wan-2.7-i2v.txt
 _WAN_27 = {
     "prompt": Rule(kind="text", maximum=5000),
     "negative_prompt": Rule(kind="text", maximum=500),

@@ -69,7 +69,7 @@ class Table:
 
 
 _LARGER = Table(pictures=(0, 1, 2), resolutions=("480p", "720p"), durations=(5, 8))
-# seed 002
+# https://pixwith.ai/api/docs/video-models/wan-2-2
 TABLES: Mapping[str, Table] = {"2-8": Table(pictures=(1,), resolutions=("720p",)), "2-9": _LARGER, "2-10": _LARGER}
 _FIELDS = frozenset({"prompt", "image_urls", "model_id", "options"})
 _OPTIONS = frozenset({"prompt_optimization", "aspect_ratio", "resolution", "duration"})
