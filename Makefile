@@ -30,13 +30,14 @@ run: setup ## serve Discord; needs DISCORD_TOKEN
 	@$(RUN) wanbot run
 
 test: setup ## run every test
-	$(RUN) pytest -n auto --dist loadgroup $(ARGS)
+	$(RUN) pytest -n auto $(ARGS)
 
 check: setup ## lint, types, layers, then every test
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) lint-imports
 	$(RUN) pyright
+	$(RUN) hadolint Dockerfile
 	$(MAKE) test
 
 format: setup ## put the code into its form
