@@ -202,7 +202,7 @@ async def _done_before(stopped: asyncio.Event, work: Coroutine[None, None, None]
 async def _serve(app: App, stopped: asyncio.Event) -> None:
     """Keep the connection, the worker and the cards going until told to stop, or until one of them ends."""
     tasks: list[asyncio.Task[object]] = [
-        asyncio.create_task(_compare_catalogue(app.services.registry, stopped), name="catalogue"),
+        asyncio.create_task(compare_catalogue(app.services.registry, stopped), name="catalogue"),
         asyncio.create_task(app.bot.connect(), name="gateway"),
         asyncio.create_task(app.services.worker.run(), name="worker"),
         asyncio.create_task(app.services.presenter.run(), name="cards"),
@@ -284,7 +284,7 @@ def _trusted_hosts(settings: Settings, registry: Registry) -> frozenset[str]:
     return frozenset(named | {urlsplit(settings.discord_api_url).hostname or ""})
 
 
-async def _compare_catalogue(registry: Registry, stopped: asyncio.Event) -> None:
+async def compare_catalogue(registry: Registry, stopped: asyncio.Event) -> None:
     """Warn, once, where a vendor's own list and our catalogue differ."""
     for provider in registry.providers.values():
         models = [spec for spec in registry.models.values() if spec.provider == provider.name]
@@ -293,6 +293,9 @@ async def _compare_catalogue(registry: Registry, stopped: asyncio.Event) -> None
                 log.warning("the catalogue differs from the vendor's list", what=line)
         except ProviderError as error:
             log.warning("the vendor's list can't be read", provider=provider.name, why=str(error))
+        except Exception:
+            # it is advice, and no reason to stop the bot
+            log.exception("a provider raised what its contract doesn't name", provider=provider.name)
     await stopped.wait()
 
 

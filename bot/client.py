@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from functools import partial
@@ -23,6 +24,8 @@ from bot.tree import Tree
 
 log = structlog.stdlib.get_logger(__name__)
 
+#: seconds; discord.py waits as long as a rate limit says, which for commands can be hours
+_SYNC_TIME: Final = 60.0
 EXTENSIONS: Final = ("cogs.wan", "cogs.moderation", "cogs.buttons")
 
 
@@ -57,7 +60,8 @@ class WanBot(commands.AutoShardedBot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
         try:
-            await self.sync_commands(self.services.database)
+            async with asyncio.timeout(_SYNC_TIME):
+                await self.sync_commands(self.services.database)
         except faults.DISCORD_ERRORS:
             # jobs don't wait for that, and the next start tries again
             log.exception("the commands can't be synced; what Discord has of them stays")

@@ -43,8 +43,10 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
     if faults.code_of(cause) == faults.UNKNOWN_INTERACTION:
         log.warning("a command came too late to be answered", interaction=interaction.id)
         return
-    with suppress(*faults.DISCORD_ERRORS):  # an answer that can't be given can't be helped
+    try:
         await answer_privately(interaction, _text_for(cause, interaction))
+    except faults.DISCORD_ERRORS as failure:
+        log.warning("an answer can't be given", interaction=interaction.id, why=str(failure))
 
 
 async def answer_privately(interaction: discord.Interaction[Any], text: str) -> None:

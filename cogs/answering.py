@@ -19,7 +19,7 @@ _PATIENCE: Final = 1.0
 
 
 @asynccontextmanager
-async def on_time(interaction: discord.Interaction[Any], *, ephemeral: bool = False) -> AsyncGenerator[None]:
+async def on_time(interaction: discord.Interaction[Any]) -> AsyncGenerator[None]:
     """Show that work goes on if it takes over a second, so that the answer may come later."""
     begun = asyncio.Event()
 
@@ -27,7 +27,7 @@ async def on_time(interaction: discord.Interaction[Any], *, ephemeral: bool = Fa
         await asyncio.sleep(_PATIENCE)
         begun.set()
         try:
-            await interaction.response.defer(thinking=True, ephemeral=ephemeral)
+            await interaction.response.defer(thinking=True)
         except faults.DISCORD_ERRORS as error:
             # the answer itself meets the same trouble, and knows what to do about it
             log.warning("a command can't be deferred", interaction=interaction.id, why=str(error))

@@ -12,13 +12,15 @@ from bot.client import WanBot
 from bot.communities.decisions import Actor, describe_rules
 from bot.communities.rules import ModelRule
 from bot.delivery.messages import NO_MENTIONS
-from bot.delivery.words import credits_text
+from bot.delivery.words import LONGEST_MESSAGE, credits_text, shortened
 from bot.errors import Refusal
 from cogs import choices
 from cogs.feature import Feature
 
 _MOST_CREDITS: Final = 1_000_000
 _REASON: Final = 300
+#: characters; the rules of a model, twice, fit into one answer
+_LONGEST_RULES: Final = 900
 
 Amount = app_commands.Range[int, 1, _MOST_CREDITS]
 Why = app_commands.Range[str, 1, _REASON]
@@ -128,7 +130,9 @@ class ModelModeration(Feature):
             role_id=0 if role is None or role.is_default() else role.id,
         )
         changed = await self.services.decisions.rule_model(_actor(interaction), rule)
-        before, after = describe_rules(changed.before, model), describe_rules(changed.after, model)
+        before, after = (
+            shortened(describe_rules(community, model), _LONGEST_RULES) for community in (changed.before, changed.after)
+        )
         await _answer(interaction, f"`{model}`\nBefore: {before}\nNow: {after}")
 
 
@@ -180,4 +184,5 @@ def _no_bots(member: discord.Member) -> None:
 
 
 async def _answer(interaction: discord.Interaction[Any], text: str) -> None:
-    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
+    fitting = shortened(text, LONGEST_MESSAGE)
+    await interaction.response.send_message(fitting, ephemeral=True, allowed_mentions=NO_MENTIONS)

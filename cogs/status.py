@@ -9,12 +9,11 @@ import discord
 from discord import app_commands
 
 from bot.communities.rules import Community
-from bot.credits.accounts import refilled
 from bot.credits.allowance import period_at
 from bot.credits.ledger import Account
 from bot.delivery.cards import WORDS, message_link, options_text
 from bot.delivery.messages import NO_MENTIONS, closing_files, result_file
-from bot.delivery.words import credits_text, disarmed, relative_time, shortened
+from bot.delivery.words import LONGEST_MESSAGE, credits_text, disarmed, relative_time, shortened
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job, State
@@ -24,7 +23,6 @@ from providers.options import MODE_NAMES, durations_text, one_of
 
 _SHOWN: Final = 10
 _MOST_CHOICES: Final = 25
-_LONGEST_ANSWER: Final = 2000
 
 HELP: Final = """**Making videos**
 `/wan video` makes one from a prompt. Attach `image` to start from a picture, `last_image` to end on another, \
@@ -48,9 +46,7 @@ class StatusCommands(Feature):
     async def balance(self, interaction: discord.Interaction[Any]) -> None:
         """Tell what is available and held."""
         community = await self.services.communities.of(interaction.guild_id or 0)
-        member = {"guild_id": community.guild_id, "user_id": interaction.user.id}
-        refill = partial(refilled, **member, rule=community.allowance, now=self.services.clock())
-        account = await self.services.database.write(refill)
+        account = await self.services.decisions.account(community.guild_id, interaction.user.id)
         await _answer(interaction, balance_text(account, community, next_period=self._next_period(community)))
 
     @app_commands.command(name="queue", description="The videos that are being made here.")
@@ -148,14 +144,15 @@ class StatusCommands(Feature):
         path = self.services.videos_folder / job.video_path if job is not None and job.video_path else None
         if job is None or not is_own or path is None or not path.is_file():
             raise Refusal("There is no such video of yours here, or it isn't kept any more.")
-        if path.stat().st_size > interaction.filesize_limit:
-            fitted = path.with_name(f"{job.id}.fitted.mp4")
-            if not fitted.is_file():
-                raise Refusal("This video is too large to be sent here again.")
-            path = fitted
-        with closing_files([result_file(job, path)]) as files:
-            await interaction.response.send_message(
-                f"Here it is again, free. Job {job.id}", files=files, ephemeral=True
+        kept = (path, path.with_name(f"{job.id}.fitted.mp4"))
+        fitting = [each for each in kept if each.is_file() and each.stat().st_size <= interaction.filesize_limit]
+        if not fitting:
+            raise Refusal("This video is too large to be sent here again.")
+        # the upload alone may take longer than Discord waits for an answer
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        with closing_files([result_file(job, fitting[0])]) as files:
+            await interaction.edit_original_response(
+                content=f"Here it is again, free. Job {job.id}", attachments=files, allowed_mentions=NO_MENTIONS
             )
 
 
@@ -198,5 +195,5 @@ def _job_choice(job: Job) -> app_commands.Choice[str]:
 
 async def _answer(interaction: discord.Interaction[Any], text: str) -> None:
     await interaction.response.send_message(
-        shortened(text, _LONGEST_ANSWER), ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
+        shortened(text, LONGEST_MESSAGE), ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
     )

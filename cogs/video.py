@@ -15,6 +15,7 @@ from bot.errors import AlreadyAccepted, Refusal
 from bot.jobs import store
 from bot.jobs.job import Job
 from bot.jobs.requests import Ask
+from bot.services import Services
 from cogs import choices
 from cogs.answering import on_time
 from cogs.feature import Feature, check_permissions
@@ -31,11 +32,10 @@ _LONGEST: Final = 6000
 class VideoCommands(Feature):
     """Makes videos."""
 
-    @property
-    def uploads(self) -> Uploads:
-        """Where attachments go."""
-        services = self.services
-        return Uploads(images=services.images, videos=services.videos, folder=services.inputs_folder)
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        #: one for all commands: it bounds how much of them is in memory at a time
+        self.uploads = Uploads(images=services.images, videos=services.videos, folder=services.inputs_folder)
 
     @app_commands.command(name="video", description="Make a video from a text, images, or a clip.")
     @app_commands.describe(

@@ -17,6 +17,8 @@ class Communities:
         self._database = database
         self._default = default
         self._known: dict[int, Community] = {}
+        #: how often something was changed
+        self._changes = 0
 
     @property
     def default_allowance(self) -> AllowanceRule:
@@ -27,10 +29,14 @@ class Communities:
         """What a guild has decided."""
         known = self._known.get(guild_id)
         if known is None:
-            load = partial(store.community, guild_id=guild_id, default=self._default)
-            known = self._known[guild_id] = await self._database.read(load)
+            changes = self._changes
+            known = await self._database.read(partial(store.community, guild_id=guild_id, default=self._default))
+            # what changed while it was read may not be in it
+            if changes == self._changes:
+                self._known[guild_id] = known
         return known
 
     def forget(self, guild_id: int) -> None:
         """Ask the database the next time: something was changed."""
+        self._changes += 1
         self._known.pop(guild_id, None)

@@ -29,6 +29,8 @@ _GROUP = 64
 _READERS = 4
 #: seconds; another process (a backup, a shell) may hold the lock this long
 _BUSY_TIMEOUT = 10
+#: an error names its statement, but not the values, which are members' prompts and vendors' links
+_HIDE = True
 
 
 class Database(Protocol):
@@ -58,12 +60,20 @@ def sync_engine(url: URL, *, begin: str = "BEGIN IMMEDIATE") -> Engine:
     if url.get_backend_name() != "sqlite":
         postgres = url.set(drivername="postgresql+psycopg")
         patience = {"connect_timeout": _BUSY_TIMEOUT}
-        return create_engine(postgres, poolclass=QueuePool, pool_size=8, pool_pre_ping=True, connect_args=patience)
+        return create_engine(
+            postgres,
+            poolclass=QueuePool,
+            pool_size=8,
+            pool_pre_ping=True,
+            connect_args=patience,
+            hide_parameters=_HIDE,
+        )
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url.set(drivername="sqlite+pysqlite"),
         poolclass=NullPool,
+        hide_parameters=_HIDE,
         # we say BEGIN ourselves: the driver would begin late, and never around CREATE TABLE
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_TIMEOUT},
     )

@@ -23,6 +23,7 @@ MISSING_ACCESS: Final = 50001
 MISSING_PERMISSIONS: Final = 50013
 
 _FINAL: Final = frozenset({UNKNOWN_CHANNEL, UNKNOWN_GUILD, MISSING_ACCESS, MISSING_PERMISSIONS})
+_REFUSED: Final = 400
 _REQUEST_TOO_LARGE: Final = 413
 _SERVER_ERROR: Final = 500
 _RATE_LIMITED: Final = 429
@@ -36,6 +37,13 @@ def code_of(error: BaseException) -> int:
 def is_for_good(error: BaseException) -> bool:
     """Whether the place is closed to us: asking again gives the same answer."""
     return code_of(error) in _FINAL
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether Discord understood and said no; what isn't its own error is a fault of ours, which repeats as well."""
+    if isinstance(error, discord.HTTPException):
+        return _REFUSED <= error.status < _SERVER_ERROR and error.status != _RATE_LIMITED
+    return not isinstance(error, DISCORD_ERRORS)
 
 
 def post_trouble(error: BaseException) -> PostTrouble:

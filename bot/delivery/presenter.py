@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -41,9 +42,13 @@ log = structlog.stdlib.get_logger(__name__)
 MIB: Final = 1024 * 1024
 #: Discord's documents moved from 10 to 20 MiB in September 2026 (discord-api-docs 8578)
 _EVERYWHERE: Final = 20 * MIB
-#: how many messages after the card are looked through for a video of ours
-_LOOK_BACK: Final = 200
+#: how many messages are looked through for a card or a video of ours
+_LOOK_BACK: Final = 1000
+#: how far Discord's clock may be behind ours
+_CLOCK_SLACK: Final = timedelta(minutes=5)
 _RETRY_EDIT: Final = timedelta(seconds=10)
+#: so many refusals of an edit, ten minutes in all, are final
+_MOST_REFUSALS: Final = 7
 
 
 class DiscordPresenter:
@@ -68,6 +73,8 @@ class DiscordPresenter:
         #: guilds that took less than Discord's documents say
         self._small_guilds: set[int] = set()
         self._edits = Edits(clock=clock)
+        #: how often Discord has refused to edit a card, by job
+        self._refusals = Counter[str]()
         self._wake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -97,8 +104,8 @@ class DiscordPresenter:
         """See ``Presenter``."""
         channel = self._channel(job)
         try:
-            async for message in self._own_messages(job, after=None):
-                if has_button_of(message.components, job.id):
+            async for message in self._messages_after(job, job.interaction_id):
+                if self._is_own(message) and has_button_of(message.components, job.id):
                     return message.id
             shown = self.card_of(job)
             message = await channel.send(
@@ -164,26 +171,40 @@ class DiscordPresenter:
         try:
             message = self._channel(job).get_partial_message(job.card_message_id or 0)
             await message.edit(embed=card_embed(shown), view=card_buttons(shown, job.id), allowed_mentions=NO_MENTIONS)
-        except faults.DISCORD_ERRORS as error:
-            is_gone = faults.is_for_good(error) or faults.code_of(error) == faults.UNKNOWN_MESSAGE
-            if not is_gone:
-                log.warning("a card can't be edited; trying again", job=job.id, why=str(error))
-                self._edits.failed(edit, retry_in=_RETRY_EDIT)
+        except Exception as error:  # whatever it is: other cards of the channel wait for this one
+            if not self._is_card_gone(job, error):
+                # not Discord's error, so where it came from matters
+                traced = None if isinstance(error, faults.DISCORD_ERRORS) else error
+                log.warning("a card can't be edited; trying again", job=job.id, why=str(error), exc_info=traced)
+                self._edits.failed(edit, retry_in=_RETRY_EDIT * 2 ** max(0, self._refusals[job.id] - 1))
                 return
-            log.info("a card is gone; the job goes on without it", job=job.id)
+            log.info("a card is gone; the job goes on without it", job=job.id, why=str(error))
+            self._refusals.pop(job.id, None)
             self._edits.give_up(job)
         else:
+            self._refusals.pop(job.id, None)
             self._edits.sent(edit)
         finally:
             self._wake.set()
         if edit.is_transition:
             await self._database.write(partial(store.card_shows, job_id=job.id, version=job.version))
 
+    def _is_card_gone(self, job: Job, error: Exception) -> bool:
+        """Whether a card can't be edited any more: it isn't there, or Discord says no again and again."""
+        if faults.is_for_good(error) or faults.code_of(error) == faults.UNKNOWN_MESSAGE:
+            return True
+        self._refusals[job.id] += faults.is_refusal(error)
+        return self._refusals[job.id] >= _MOST_REFUSALS
+
     # --- videos --------------------------------------------------------------------------------
 
     def is_ready(self) -> bool:
         """See ``Presenter``."""
         return self._client.is_ready()
+
+    def has_left(self, job: Job) -> bool:
+        """See ``Presenter``."""
+        return self._client.is_ready() and self._client.get_guild(job.guild_id) is None
 
     def upload_limit(self, job: Job) -> int:
         """See ``Presenter``: what the interaction said, but not more than the bot's own limit."""
@@ -202,17 +223,20 @@ class DiscordPresenter:
         if not self._can_read_history(job):
             # Discord answers with an empty list then, not with a refusal
             return PostTrouble.UNKNOWABLE
+        seen = 0
         try:
-            async for message in self._own_messages(job, after=job.card_message_id):
-                if has_button_of(message.components, job.id, DETAILS.action):
+            async for message in self._messages_after(job, _before_attempt(job)):
+                seen += 1
+                if self._is_own(message) and has_button_of(message.components, job.id, DETAILS.action):
                     return Posted(message.id)
         except faults.DISCORD_ERRORS as error:
             return PostTrouble.UNKNOWABLE if faults.is_for_good(error) else PostTrouble.FOR_NOW
-        return None
+        # in a channel where so much is written, it may stand further on
+        return None if seen < _LOOK_BACK else PostTrouble.UNKNOWABLE
 
     async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:
         """See ``Presenter``. The nonce makes a repeated post within minutes give the first message."""
-        if self._client.is_ready() and self._client.get_guild(job.guild_id) is None:
+        if self.has_left(job):
             return PostTrouble.FOR_GOOD
         channel = self._channel(job)
         card_message = discord.MessageReference(
@@ -260,9 +284,17 @@ class DiscordPresenter:
     def _channel(self, job: Job) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
 
-    async def _own_messages(self, job: Job, *, after: int | None) -> AsyncGenerator[discord.Message]:
-        """The bot's own messages since the card, or since the job was accepted."""
-        since = discord.Object(after) if after is not None else job.created_at - timedelta(seconds=5)
-        async for message in self._channel(job).history(limit=_LOOK_BACK, after=since, oldest_first=True):
-            if self._client.user is not None and message.author.id == self._client.user.id:
-                yield message
+    def _messages_after(self, job: Job, snowflake: int) -> AsyncIterator[discord.Message]:
+        """What was written in the job's channel after something else, the oldest first, ``_LOOK_BACK`` at most."""
+        return self._channel(job).history(limit=_LOOK_BACK, after=discord.Object(snowflake), oldest_first=True)
+
+    def _is_own(self, message: discord.Message) -> bool:
+        return self._client.user is not None and message.author.id == self._client.user.id
+
+
+def _before_attempt(job: Job) -> int:
+    """A snowflake that is older than any post of the video, as young as can be: a busy channel has many messages."""
+    card = job.card_message_id or job.interaction_id
+    if job.attempted_at is None:
+        return card
+    return max(card, discord.utils.time_snowflake(job.attempted_at - _CLOCK_SLACK))

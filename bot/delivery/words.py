@@ -7,6 +7,8 @@ import unicodedata
 from datetime import datetime
 
 _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<-])")
+#: characters; Discord's own limit of a message
+LONGEST_MESSAGE = 2000
 _CONTROLS = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 

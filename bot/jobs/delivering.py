@@ -4,34 +4,40 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from bot.clock import Clock
 from bot.database.engine import Database
 from bot.jobs import lifecycle, store
-from bot.jobs.job import Job, Reason, State
+from bot.jobs.job import Job, Reason
 from bot.jobs.lifecycle import Posted, PostTrouble, Step
 from bot.jobs.presenting import Presenter
 from bot.media.errors import MediaError, MediaLimit, NotMedia
 from bot.media.videos import Videos
 from providers.contract import Provider
 from providers.errors import ProviderError
-from providers.links import LinkError, LinkRefused
+from providers.links import LinkDead, LinkError, LinkRefused
 from providers.types import Finished, ModelSpec
 
 log = structlog.stdlib.get_logger(__name__)
+
+#: what a link answers that has expired, or that never led anywhere
+_DEAD: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
 class Trouble(Exception):  # noqa: N818 - it names what happened
     """The video can't be had now."""
 
-    def __init__(self, reason: Reason, detail: str, *, is_final: bool = False) -> None:
+    def __init__(self, reason: Reason, detail: str, *, patience: timedelta = lifecycle.LINK_PATIENCE) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
-        self.is_final = is_final
+        #: for how long it is tried again
+        self.patience = patience
 
 
 class Delivery:
@@ -44,9 +50,7 @@ class Delivery:
         self._folder = folder
         self._clock = clock
 
-    async def deliver(
-        self, job: Job, offer: tuple[Provider, ModelSpec] | None, *, tried_for: timedelta
-    ) -> Step | None:
+    async def deliver(self, job: Job, offer: tuple[Provider, ModelSpec] | None, *, tried_for: timedelta) -> Step | None:
         """Go as far as possible; None: try again later. Without an offer, its provider isn't configured any more."""
         if job.attempted_at is not None and self._clock() - job.attempted_at >= lifecycle.ATTEMPT_AGE:
             found = await self._presenter.find_video(job)
@@ -74,12 +78,20 @@ class Delivery:
         # a second round only when Discord takes less than it said
         while outcome is PostTrouble.TOO_LARGE and limit != self._presenter.upload_limit(job):
             limit = self._presenter.upload_limit(job)
-            video = await self._fitted(job, path, limit)
-            opened = partial(store.open_attempt, job=job, video_path=path.name, now=self._clock())
-            job = await self._database.write(opened)
-            outcome = await self._presenter.post_video(job, video)
-            if outcome is PostTrouble.TOO_LARGE:
-                job = await self._database.write(partial(store.close_attempt, job_id=job.id))
+            outcome = await self._attempt(job, path, await self._fitted(job, path, limit))
+        if outcome is PostTrouble.TOO_LARGE:
+            # nobody knows how much it takes, but a link is short
+            outcome = await self._attempt(job, path, None)
+        return outcome
+
+    async def _attempt(self, job: Job, path: Path, video: Path | None) -> Posted | PostTrouble:
+        """Post the video, or (None) its link, with the attempt stored before."""
+        if video is None and not _has_link(job):
+            return PostTrouble.FOR_NOW
+        job = await self._database.write(partial(store.open_attempt, job=job, video_path=path.name, now=self._clock()))
+        outcome = await self._presenter.post_video(job, video)
+        if outcome is PostTrouble.TOO_LARGE:
+            await self._database.write(partial(store.close_attempt, job_id=job.id))
         return outcome
 
     async def _fetched(self, job: Job, *, allow_file: bool) -> Path:
@@ -88,7 +100,7 @@ class Delivery:
         if path.exists():
             return path
         if job.result_url is None:
-            raise Trouble(Reason.LINK_DEAD, "the vendor gave no link", is_final=True)
+            raise Trouble(Reason.LINK_DEAD, "the vendor gave no link", patience=timedelta())
         fresh = path.with_suffix(".new.mp4")
         try:
             await self._videos.fetch(job.result_url, fresh, allow_file=allow_file)
@@ -98,7 +110,7 @@ class Delivery:
             raise Trouble(Reason.NOT_A_VIDEO, str(error)) from error
         except (LinkError, MediaError) as error:
             fresh.unlink(missing_ok=True)
-            raise Trouble(Reason.LINK_DEAD, str(error), is_final=isinstance(error, LinkRefused)) from error
+            raise Trouble(Reason.LINK_DEAD, str(error), patience=_patience_with(error)) from error
         # a file under its final name was checked
         return fresh.rename(path)
 
@@ -125,6 +137,8 @@ class Delivery:
         if path.stat().st_size <= limit:
             return path
         target = path.with_name(f"{job.id}.fitted.mp4")
+        if target.is_file() and target.stat().st_size <= limit:
+            return target  # of an earlier attempt
         try:
             facts = await self._videos.fit(path, target, limit)
         except MediaError as error:
@@ -133,8 +147,21 @@ class Delivery:
         return None if facts is None else target
 
 
+def _has_link(job: Job) -> bool:
+    """Whether others could follow the link to the result: a local provider's leads to a file of ours."""
+    return job.result_url is not None and job.result_url.lower().startswith(("http://", "https://"))
+
+
 def _after_trouble(job: Job, trouble: Trouble, tried_for: timedelta) -> Step | None:
     log.warning("no video yet", job=job.id, why=trouble.detail)
-    if trouble.is_final:
-        return lifecycle.ended(State.FAILED, trouble.reason, detail=trouble.detail)
-    return lifecycle.after_fetch_trouble(trouble.reason, tried_for=tried_for, detail=trouble.detail)
+    return lifecycle.after_fetch_trouble(
+        trouble.reason, tried_for=tried_for, patience=trouble.patience, detail=trouble.detail
+    )
+
+
+def _patience_with(error: LinkError | MediaError) -> timedelta:
+    """A link that may lead nowhere is given up at once, a dead one soon; a network or a child gets more time."""
+    if isinstance(error, LinkRefused):
+        return timedelta()
+    is_dead = isinstance(error, LinkDead) and error.status in _DEAD
+    return lifecycle.LINK_PATIENCE if is_dead else lifecycle.FETCH_PATIENCE

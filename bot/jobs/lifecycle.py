@@ -28,8 +28,10 @@ ALLOWED: Final[Mapping[State, frozenset[State]]] = {
 
 #: a queued job whose provider can't be reached, or says 429 without a time, waits this long
 RETRY_SUBMIT: Final = timedelta(seconds=30)
-#: a result link that can't be read, or gives no video, is tried for this long
+#: a result link that is dead, or gives no video, is tried for this long
 LINK_PATIENCE: Final = timedelta(minutes=2)
+#: a result that a network, or a server out of breath, keeps from us is tried for this long
+FETCH_PATIENCE: Final = timedelta(minutes=10)
 #: posting is tried for this long
 POST_PATIENCE: Final = timedelta(minutes=10)
 #: after this time an attempt to post is looked for in the channel before another is made
@@ -169,9 +171,11 @@ def after_look(job: Job, outcome: TaskStatus | ProviderError, *, now: datetime) 
             assert_never(outcome)
 
 
-def after_fetch_trouble(reason: Reason, *, tried_for: timedelta, detail: str) -> Step | None:
+def after_fetch_trouble(
+    reason: Reason, *, tried_for: timedelta, detail: str, patience: timedelta = LINK_PATIENCE
+) -> Step | None:
     """What a result that can't be fetched, or is no video, comes to; None: try again."""
-    if tried_for < LINK_PATIENCE:
+    if tried_for < patience:
         return None
     return ended(State.FAILED, reason, detail=detail)
 

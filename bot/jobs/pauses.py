@@ -43,12 +43,16 @@ class Pauses:
     async def retry(self, providers: Callable[[str], Provider]) -> None:
         """Ask the paused providers whose time has come."""
         now = self._clock()
-        for name in [name for name, when in self._retry_at.items() if when <= now]:
-            self._retry_at[name] = now + RETRY_EVERY
+        due = [name for name, when in self._retry_at.items() if when <= now]
+        # all of them first: while one is asked, nobody need look after the others
+        self._retry_at.update(dict.fromkeys(due, now + RETRY_EVERY))
+        for name in due:
             try:
                 await providers(name).check()
             except ProviderError as error:
                 log.warning("provider still paused", provider=name, why=str(error))
+            except Exception:
+                log.exception("a provider raised what its contract doesn't name", provider=name)
             else:
                 del self._retry_at[name]
                 log.info("provider works again", provider=name)

@@ -58,6 +58,10 @@ class Presenter(Protocol):
         """Whether Discord has told which guilds there are, and what they take."""
         ...
 
+    def has_left(self, job: Job) -> bool:
+        """Whether the bot is surely no longer in the job's guild."""
+        ...
+
     def upload_limit(self, job: Job) -> int:
         """How many bytes a video for this job may have."""
         ...

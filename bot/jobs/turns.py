@@ -51,7 +51,11 @@ def ready_at(job: Job) -> datetime:
     return max(card, job.not_before or card)
 
 
-def place_of(job: Job, waiting: Sequence[Job]) -> int:
-    """The job's place in its guild's queue, from 1."""
-    ahead = [each for each in waiting if each.guild_id == job.guild_id and each.id < job.id]
-    return len(ahead) + 1
+def places(waiting: Sequence[Job]) -> Mapping[str, int]:
+    """The place of each in its guild's queue, from 1."""
+    guild_totals = Counter[int]()
+    found: dict[str, int] = {}
+    for job in sorted(waiting, key=lambda job: job.id):
+        guild_totals[job.guild_id] += 1
+        found[job.id] = guild_totals[job.guild_id]
+    return found

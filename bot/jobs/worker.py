@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from bot.jobs.lifecycle import Step
 from bot.jobs.pauses import Pauses
 from bot.jobs.presenting import CardGone, NotNow, Presenter, Sight
 from bot.jobs.schedule import Situation, seconds_to_next_look
-from bot.jobs.turns import next_to_start, place_of, ready_at
+from bot.jobs.turns import next_to_start, places, ready_at
 from providers.contract import Provider
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Unavailable
 from providers.registry import Registry
@@ -52,6 +52,8 @@ _ALTERNATIVES: Final = 3
 _PAUSES: Final = "pauses"
 #: the queue is looked at this often even if nobody says that it changed
 _QUEUE_EVERY: Final = timedelta(seconds=30)
+#: so many cards of a long queue are made in one go
+_SHOWN_AT_ONCE: Final = 50
 
 
 @dataclass(slots=True)
@@ -108,6 +110,8 @@ class Worker:
         self._running = Counter[str]()
         self._steps: dict[str, asyncio.Task[None]] = {}
         self._queue_at: datetime | None = None
+        #: those that the cards of waiting jobs were last asked to show
+        self._places: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._is_stopping = False
 
@@ -207,11 +211,18 @@ class Worker:
         later = [ready_at(job) for job in waiting if ready_at(job) > now]
         self._look_at_queue_by(min(later, default=self._queue_at))
         started = {job.id for job in chosen}
-        left = [job for job in waiting if job.id not in started]
-        for job in left:
-            if job.card_message_id is not None:
-                self._presenter.show(job, Sight(place=place_of(job, left)))
+        await self._show_places([job for job in waiting if job.id not in started])
         return [Watch(job) for job in chosen]
+
+    async def _show_places(self, waiting: Sequence[Job]) -> None:
+        """Show the places that have changed. A long queue is shown in parts, so that it holds nobody up."""
+        before, found = self._places, places(waiting)
+        self._places = {job.id: found[job.id] for job in waiting if job.card_message_id is not None}
+        changed = [job for job in waiting if self._places.get(job.id) not in {None, before.get(job.id)}]
+        for number, job in enumerate(changed, start=1):
+            self._presenter.show(job, Sight(place=found[job.id]))
+            if number % _SHOWN_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _guarded(self, watch: Watch, step: Coroutine[None, None, None]) -> None:
         """A step whose faults end in the log, and never in the loop."""
@@ -287,6 +298,8 @@ class Worker:
         was_refused = job.not_before is not None or job.card_message_id is None
         if was_refused and self._clock() - job.created_at > lifecycle.QUEUE_PATIENCE:
             return Reason.NOT_REACHED
+        if self._presenter.has_left(job):
+            return Reason.GUILD_GONE
         if not all(self._media_path(media.path).exists() for media in job.request.media):
             return Reason.IMAGE_GONE
         return None
@@ -428,6 +441,8 @@ class Worker:
         if watch is not None:
             self._running[_provider_name(watch.job)] -= 1
         self._agenda.discard(job_id)
+        # should it wait again, its card shows something else by then
+        self._places.pop(job_id, None)
         self.wake()
 
     async def _reload(self, watch: Watch) -> None:

@@ -67,6 +67,16 @@ async def test_a_model_is_denied_and_allowed_for_a_role(world: World) -> None:
     await world.finish()
 
 
+async def test_a_model_with_very_many_rules_is_still_answered_for(world: World) -> None:
+    answer = None
+    for number in range(60):
+        role = world.guild.create_role(f"Role {number}")
+        answer = await world.mona.slash(world.channel, "wan-admin models deny", model="demo", role=role)
+    assert answer is not None
+    assert "Now: allowed, denied for" in text_of(answer)
+    assert "allowed, denied for" in text_of(await world.mona.slash(world.channel, "wan-admin models list"))
+
+
 async def test_all_of_it_can_be_repeated_without_harm(world: World) -> None:
     for _ in range(3):
         answer = await world.mona.slash(world.channel, "wan-admin models deny", model="demo")

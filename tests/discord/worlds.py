@@ -162,6 +162,7 @@ async def open_world(
         await env.start()
         harden(env, upload_limit)
         enforce_nonces(app.bot, {})
+        list_as_discord(app.bot)
         world = _populate(app, env, settings)
         try:
             yield world
@@ -232,6 +233,24 @@ def enforce_nonces(bot: discord.Client, known: dict[tuple[str, str], Any]) -> No
         return known[key]
 
     bot.http.request = request
+
+
+def list_as_discord(bot: discord.Client) -> None:
+    """Give the oldest messages after another one, as Discord does, where the simulation gives the newest."""
+    inner = bot.http.logs_from
+
+    async def logs_from(
+        channel_id: int, limit: int, before: Any = None, after: Any = None, around: Any = None
+    ) -> list[Any]:
+        if after is None:
+            return list(await inner(channel_id, limit, before=before, around=around))
+        found: list[Any] = []
+        while page := await inner(channel_id, 100, before=before, after=after):
+            found += page
+            before = page[-1]["id"]
+        return found[-limit:]
+
+    bot.http.logs_from = logs_from  # pyright: ignore[reportAttributeAccessIssue] - the same but for its Route
 
 
 def _nonce_of(kwargs: Mapping[str, Any]) -> str | None:

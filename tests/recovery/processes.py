@@ -281,8 +281,12 @@ class Stage:
         member: Member | None = None,
         **options: Any,
     ) -> Interaction:
-        """Let a member (Alice) ask for a video; without a model it is one of the vendor's."""
+        """Let a member (Alice) ask for a video; without a model it is the one used last, else one of the vendor's."""
         return await (member or self.alice).slash(channel or self.channel, "wan video", prompt=prompt, **options)
+
+    async def ask_vendor(self, prompt: str) -> Interaction:
+        """Let Alice ask for a video of the vendor's, whatever she has used last."""
+        return await self.ask(prompt, model="pixeldojo/wan-2.2-standard")
 
     async def ask_demo(self, prompt: str = "a cat", **options: Any) -> Interaction:
         """Let a member (Alice) ask for a video that is drawn here."""

@@ -213,7 +213,7 @@ async def test_jobs_go_on_though_discord_takes_no_commands(stage: Stage) -> None
 
 async def test_a_stop_leaves_running_jobs_to_the_next_start(stage: Stage) -> None:
     async with stage.serving(DEMO_SECONDS="3") as bot:
-        drawn, made = await stage.ask_demo(), await stage.ask("a dog")
+        drawn, made = await stage.ask_demo(), await stage.ask_vendor("a dog")
         for run in (drawn, made):
             await stage.reached(run, State.RUNNING)
         code, seconds = await bot.terminate()
@@ -246,7 +246,7 @@ async def test_a_stop_does_not_wait_for_slow_submissions_uploads_and_edits(stage
     stage.discord.faults.add("PATCH", "/channels/*/messages/*", FOREVER, times=None)
     stage.vendor.fault_next(Route.SUBMIT, pixeldojo.HANG_AFTER_JOB)
     async with stage.serving() as bot:
-        uploaded, submitted = await stage.ask_demo(channel=slow), await stage.ask("a dog")
+        uploaded, submitted = await stage.ask_demo(channel=slow), await stage.ask_vendor("a dog")
         (submission,) = await stage.submitted()
         await until(lambda: stage.discord.requests.to("POST", f"/channels/{slow.id}/messages"), lambda: bot.lines)
         code, seconds = await bot.terminate()
@@ -331,7 +331,7 @@ async def test_a_kill_during_a_submission_never_submits_twice(stage: Stage) -> N
 
 async def test_a_kill_while_jobs_run_loses_nothing(stage: Stage) -> None:
     async with stage.serving(DEMO_SECONDS="2") as bot:
-        drawn, made = await stage.ask_demo(), await stage.ask("a dog")
+        drawn, made = await stage.ask_demo(), await stage.ask_vendor("a dog")
         for run in (drawn, made):
             await stage.reached(run, State.RUNNING)
         await stage.kill(bot)

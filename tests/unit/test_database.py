@@ -458,3 +458,10 @@ def test_an_instant_comes_back_as_it_was(moment: datetime) -> None:
 def test_an_instant_without_a_time_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
         Instant().process_bind_param(datetime(2026, 11, 18), sqlite.dialect())  # noqa: DTZ001
+
+
+async def test_an_error_of_the_database_tells_no_value(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        await database.write(lambda c: c.execute(text("SELECT :prompt FROM nowhere"), {"prompt": "my secret party"}))
+    assert "nowhere" in str(caught.value)
+    assert "secret party" not in str(caught.value)

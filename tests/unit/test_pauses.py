@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 import pytest
@@ -128,3 +128,36 @@ async def test_the_operator_is_told_once_for_each_pause(pauses: Pauses, clock: C
         await pauses.retry({"vendor": vendor}.__getitem__)
         pauses.pause(vendor, NO_KEY)
     assert [line["log_level"] for line in lines] == ["info", "error"]
+
+
+async def test_while_one_provider_is_asked_nobody_need_look_after_the_other(pauses: Pauses, clock: Clock) -> None:
+    """Else the worker would spin until the first one answers."""
+    seen: list[datetime | None] = []
+
+    class Slow(Vendor):
+        async def check(self) -> None:
+            seen.append(pauses.next_at())
+
+    vendors: dict[str, Vendor] = {"vendor": Slow(), "other": Other()}
+    for vendor in vendors.values():
+        pauses.pause(vendor, NO_KEY)
+    clock.advance(FIVE_MINUTES)
+    await pauses.retry(vendors.__getitem__)
+    assert seen == [clock.now + RETRY_EVERY]
+
+
+async def test_a_provider_that_raises_what_it_may_not_stays_paused_and_the_others_are_asked(
+    pauses: Pauses, clock: Clock
+) -> None:
+    class Broken(Vendor):
+        async def check(self) -> None:
+            raise KeyError("models")
+
+    vendors: dict[str, Vendor] = {"vendor": Broken(), "other": Other(None)}
+    for vendor in vendors.values():
+        pauses.pause(vendor, NO_KEY)
+    clock.advance(FIVE_MINUTES)
+    with capture_logs() as lines:
+        await pauses.retry(vendors.__getitem__)
+    assert (pauses.is_paused("vendor"), pauses.is_paused("other")) == (True, False)
+    assert [line["provider"] for line in lines if line["log_level"] == "error"] == ["vendor"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.jobs.job import Job, Request, State, new_id
-from bot.jobs.turns import is_ready, next_to_start, place_of, ready_at
+from bot.jobs.turns import is_ready, next_to_start, places, ready_at
 from providers.types import Mode
 from tests.clocks import NOON
 
@@ -113,8 +113,9 @@ def test_the_earliest_start_is_told(card: int | None, not_before: int | None, se
 
 def test_a_place_in_the_queue_counts_from_one_and_in_the_guild_alone() -> None:
     waiting = [job(0), job(1, guild=2), job(2, member=2), job(3)]
-    assert [place_of(each, waiting) for each in waiting] == [1, 1, 2, 3]
-    assert place_of(job(9), waiting) == 4, "also for one that isn't among them"
+    found = places(waiting)
+    assert [found[each.id] for each in waiting] == [1, 1, 2, 3]
+    assert places(waiting[::-1]) == found, "whoever was accepted first is first"
 
 
 def _waiting_job(guild: int, member: int, card: int | None, wait: int | None) -> Job:

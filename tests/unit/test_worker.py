@@ -26,12 +26,13 @@ from bot.jobs.lifecycle import Posted, PostTrouble
 from bot.jobs.pauses import Pauses
 from bot.jobs.presenting import NOTHING_MORE, Sight
 from bot.jobs.worker import Worker
-from bot.media.videos import Videos
+from bot.media.videos import VideoFacts, Videos
 from bot.media.workers import MediaWorkers
 from providers.catalogue import DEMO
 from providers.contract import Provider
+from providers.links import LinkDead, LinkError, LinkFailed, LinkRefused
 from providers.registry import Registry
-from providers.types import Finished, GenerationRequest, ModelSpec, Pending, Submission, TaskStatus
+from providers.types import GenerationRequest, ModelSpec, Pending, Submission, TaskStatus
 from tests.clocks import NOON, Clock
 
 T = TypeVar("T")
@@ -69,7 +70,9 @@ class Discord:
 
     shown: list[tuple[str, State]] = field(default_factory=list[tuple[str, State]])
     posts: list[Path | None] = field(default_factory=list["Path | None"])
-    outcome: Posted | PostTrouble = Posted(77)
+    outcomes: list[Posted | PostTrouble] = field(default_factory=list[Posted | PostTrouble])
+    limit: int = 1 << 20
+    left: bool = False
 
     def show(self, job: Job, sight: Sight = NOTHING_MORE) -> None:
         self.shown.append((job.id, job.state))
@@ -84,7 +87,10 @@ class Discord:
         return True
 
     def upload_limit(self, job: Job) -> int:
-        return 1 << 20
+        return self.limit
+
+    def has_left(self, job: Job) -> bool:
+        return self.left
 
     async def find_video(self, job: Job) -> Posted | PostTrouble | None:
         return None
@@ -94,7 +100,7 @@ class Discord:
 
     async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:
         self.posts.append(video)
-        return self.outcome
+        return self.outcomes.pop(0) if self.outcomes else Posted(77)
 
 
 class Moody:
@@ -139,9 +145,7 @@ class Works:
 
     def worker(self) -> Worker:
         registry = Registry.of([self.vendor] if self.offers else [])
-        communities = Communities(
-            database=self.database, default=AllowanceRule(amount=100, length=PeriodLength.DAY)
-        )
+        communities = Communities(database=self.database, default=AllowanceRule(amount=100, length=PeriodLength.DAY))
         delivery = Delivery(
             database=self.database, presenter=self.discord, videos=self.videos, folder=self.folder, clock=self.clock
         )
@@ -279,3 +283,111 @@ async def test_a_task_id_that_could_not_be_stored_at_once_is_not_forgotten(works
     job = await works.job(job)
     assert (job.state, job.task_id) == (State.RUNNING, "task1")
     assert works.vendor.submissions == 1
+
+
+async def test_a_job_of_a_guild_that_the_bot_has_left_is_never_submitted(works: Works) -> None:
+    job = await works.accept()
+    works.discord.left = True
+    await works.worker().run_once()
+    job = await works.job(job)
+    assert (job.state, job.reason) == (State.FAILED, Reason.GUILD_GONE)
+    assert works.vendor.submissions == 0
+    assert await works.held() == 0
+
+
+async def test_a_card_is_asked_for_again_only_when_its_place_has_changed(works: Works) -> None:
+    waiting = [await works.accept(number) for number in range(1, 7)]
+    worker = works.worker()
+    await worker.run_once()
+    shown = [job_id for job_id, state in works.discord.shown if state is State.QUEUED]
+    assert shown == [job.id for job in waiting[3:]]
+    works.discord.shown.clear()
+    worker.wake()
+    await worker.run_once()
+    assert [job_id for job_id, state in works.discord.shown if state is State.QUEUED] == []
+
+
+# --- delivering -------------------------------------------------------------------------------------
+
+
+class Encoder(Videos):
+    """Fits no video, or a good many bytes of nothing."""
+
+    def __init__(self, fitted: int | None) -> None:
+        self.fitted = fitted
+        self.fits = 0
+
+    async def fit(self, path: Path, target: Path, limit_bytes: int) -> VideoFacts | None:
+        self.fits += 1
+        if self.fitted is None:
+            return None
+        target.write_bytes(bytes(self.fitted))
+        return VideoFacts(width=64, height=64, seconds=1.0, codec="h264", has_audio=False, bytes=self.fitted)
+
+
+async def delivered(works: Works, result_url: str = "https://vendor.invalid/video.mp4") -> tuple[Job, Worker]:
+    """A job whose video is on disk, twice as large as the guild takes; and its worker."""
+    job = await works.carried(
+        SUBMITTING, RUNNING, store.Step(state=State.DELIVERING, changes={"result_url": result_url})
+    )
+    (works.folder / f"{job.id}.mp4").write_bytes(bytes(2 * works.discord.limit))
+    worker = works.worker()
+    worker.resume(job)
+    return job, worker
+
+
+async def test_a_file_of_ours_is_never_posted_as_a_link(works: Works) -> None:
+    works.videos = Encoder(None)
+    job, worker = await delivered(works, "file:///srv/wanbot/data/demo/1/video.mp4")
+    for _ in range(12):
+        await worker.run_once()
+        works.clock.advance(60)
+    job = await works.job(job)
+    assert works.discord.posts == []
+    assert (job.state, job.reason) == (State.FAILED, Reason.UNDELIVERABLE)
+    assert await works.held() == 0
+
+
+async def test_where_discord_takes_less_than_it_says_the_link_is_posted(works: Works) -> None:
+    works.videos = Encoder(works.discord.limit)
+    works.discord.outcomes = [PostTrouble.TOO_LARGE, Posted(77)]
+    job, worker = await delivered(works)
+    await worker.run_once()
+    job = await works.job(job)
+    assert works.discord.posts == [works.folder / f"{job.id}.fitted.mp4", None]
+    assert (job.state, job.result_message_id) == (State.SUCCEEDED, 77)
+
+
+async def test_a_video_that_was_made_smaller_is_not_encoded_anew_for_each_attempt(works: Works) -> None:
+    works.videos = encoder = Encoder(works.discord.limit)
+    works.discord.outcomes = [PostTrouble.FOR_NOW, PostTrouble.FOR_NOW]
+    job, worker = await delivered(works)
+    for _ in range(3):
+        await worker.run_once()
+        works.clock.advance(10)
+    assert (await works.job(job)).state is State.SUCCEEDED
+    assert (encoder.fits, len(works.discord.posts)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "minutes"),
+    [(LinkFailed("the network is away"), 10), (LinkDead(503), 10), (LinkDead(404), 2), (LinkRefused("inside"), 0)],
+)
+async def test_a_paid_video_is_given_up_sooner_where_its_link_is_dead_than_where_a_network_is(
+    works: Works, monkeypatch: pytest.MonkeyPatch, error: LinkError, minutes: int
+) -> None:
+    async def fetch(*_: object, **__: object) -> int:
+        raise error
+
+    monkeypatch.setattr(works.videos, "fetch", fetch)
+    job = await works.carried(SUBMITTING, RUNNING, DELIVERING)
+    worker = works.worker()
+    worker.resume(job)
+    waited = 0
+    await worker.run_once()
+    while (await works.job(job)).state.is_open:
+        waited += 1
+        works.clock.advance(60)
+        await worker.run_once()
+    assert waited == minutes
+    assert await works.held() == 0
