@@ -7,6 +7,7 @@ import asyncio
 import importlib.util
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -83,6 +84,10 @@ def _playground(settings: Settings, chosen: argparse.Namespace) -> int:
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         await playground(local, port=chosen.port, stopped=stopped)
 
+    if chosen.port and not _is_free(chosen.port):
+        _say(f"port {chosen.port} is taken; choose another with --port")
+        return FAILED
+
     _in_a_world_of_its_own(settings, lambda local: asyncio.run(serve(local)))
     return OK
 
@@ -90,6 +95,15 @@ def _playground(settings: Settings, chosen: argparse.Namespace) -> int:
 def _demo(settings: Settings, chosen: argparse.Namespace) -> int:
     _need_simulation()
     from bot.demo import demo  # noqa: PLC0415
+
+    given = [path for path in (chosen.image, chosen.last_image, chosen.video) if path is not None]
+    for path in given:
+        if not path.is_file():
+            _say(f"there is no file {path}")
+            return FAILED
+    if not chosen.out.absolute().parent.is_dir():
+        _say(f"--out: there is no folder {chosen.out.parent}")
+        return FAILED
 
     def make(local: Settings) -> bool:
         return asyncio.run(demo(local, options=_command_options(chosen), out=chosen.out))
@@ -133,6 +147,17 @@ def _in_a_world_of_its_own(settings: Settings, work: Callable[[Settings], _T]) -
         return work(settings.model_copy(update={"data_dir": Path(folder), "given_database_url": None}))
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # as servers do: what another one has just left counts as free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def _end(_number: int, _frame: object) -> None:
     sys.exit(OK)
 
@@ -163,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--live", action="store_true", help="also ask each provider whether its key works")
     add("migrate", _migrate, "bring the database up to date")
     backup = add("backup", _backup, "copy the database while it is in use, and verify the copy")
-    backup.add_argument("--to", type=Path, help="the file to write (default: beside the database)")
+    backup.add_argument("--to", type=Path, help="the file to write or replace (default: a new one beside the database)")
     return parser
 
 

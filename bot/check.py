@@ -52,7 +52,8 @@ async def _provider_row(provider: Provider, specs: list[ModelSpec], *, live: boo
         return provider.title, f"{error}; {text}", False
     left = "" if balance is None else f", {balance} left"
     warnings = "".join(f"; {line}" for line in differences)
-    return provider.title, f"reachable, key accepted{left}; {text}{warnings}", True
+    works = "works" if provider.is_local else "reachable, key accepted"
+    return provider.title, f"{works}{left}; {text}{warnings}", True
 
 
 async def _books_row(settings: Settings) -> tuple[str, str, bool]:

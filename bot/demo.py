@@ -39,13 +39,19 @@ async def demo(settings: Settings, *, options: Mapping[str, object], out: Path) 
 
 
 def _card(answer: simcord.InteractionResult) -> tuple[str, str]:
-    """The card's title (empty: it was a refusal), and all of its text."""
+    """The card's title (empty: it was a refusal), and its text as a terminal shows it."""
     message = answer.response
     if message is None or not message.embeds:
-        return "", "" if message is None else message.content
+        return "", "" if message is None else message.content.replace("**", "").replace("`", "")
     embed = message.embeds[0]
-    lines = [f"  {f'{field.name}:':9} {field.value}" for field in embed.fields]
-    return embed.title or "", "\n".join([embed.title or "", embed.description or "", *lines, ""])
+    title = embed.title or ""
+    prompt, _, status = (embed.description or "").partition("\n\n")
+    facts = [f"  {f'{field.name}:':9} {field.value}" for field in embed.fields]
+    if title == WORDS[State.QUEUED]:
+        return title, "\n".join([prompt, *facts, title])
+    # timestamps and links are for Discord's own clients
+    plain = [line for line in status.splitlines() if "<t:" not in line and "](" not in line]
+    return title, f"{title}  {' '.join(plain)}".rstrip()
 
 
 def _id_of(answer: simcord.InteractionResult) -> int:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,7 +19,10 @@ import simcord
 import structlog
 
 from bot.app import App, open_app
+from bot.errors import Refusal
 from bot.settings import Settings
+from providers.catalogue import DEMO, MODELS
+from providers.types import ModelSpec
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -29,6 +32,10 @@ _STEP: Final = 0.25
 _UPLOAD: Final = 1.0
 #: seconds; timers of the bot that are shorter than this are waited for in real time, and the page with them
 _SETTLE: Final = 4.0
+
+
+#: the page's own player gives up on larger videos, for want of memory
+_SHOWABLE: Final = [replace(spec, resolutions=("480p", "720p")) if spec is DEMO else spec for spec in MODELS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +50,10 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(settings: Settings) -> AsyncGenerator[World]:
+async def open_world(settings: Settings, *, models: Sequence[ModelSpec] = MODELS) -> AsyncGenerator[World]:
     """Start the whole bot in a simulated Discord whose time is the real one."""
     settings = settings.model_copy(update={"shard_count": 1, "shard_ids": None})
-    async with open_app(settings) as app:
+    async with open_app(settings, models=models) as app:
         run = simcord.run(app.bot, settle_timeout=_SETTLE, check_errors=False)
         # else every message is dated at the start of the simulation
         simulated = run._env.backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -54,6 +61,7 @@ async def open_world(settings: Settings) -> AsyncGenerator[World]:
         simulated.bot_user.name = "wanbot"
         async with run as env:
             _slow_uploads(app.bot)
+            _count_no_refusals(env)
             try:
                 yield _populate(app, env)
             finally:
@@ -70,6 +78,17 @@ def _slow_uploads(bot: discord.Client) -> None:
         return await inner(route, **kwargs)
 
     bot.http.request = request
+
+
+def _count_no_refusals(env: simcord.Env) -> None:
+    """Keep refusals, which were answered, off the page's list of failures: they would hold it up."""
+    record = env._record_error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    def faults_only(error: BaseException) -> None:
+        if not isinstance(getattr(error, "original", error), Refusal):
+            record(error)
+
+    env._record_error = faults_only  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _populate(app: App, env: simcord.Env) -> World:
@@ -97,7 +116,7 @@ async def at_work(app: App) -> AsyncGenerator[None]:
 
 async def playground(settings: Settings, *, port: int, stopped: asyncio.Event) -> None:
     """Serve the page until ``stopped``."""
-    async with open_world(settings) as world, at_work(world.app):
+    async with open_world(settings, models=_SHOWABLE) as world, at_work(world.app):
         viewers = [world.member, world.moderator]
         async with world.env.preview(world.channel, viewers=viewers, layout="channel", port=port) as preview:
             pump = Pump(world.env, preview)
@@ -115,7 +134,7 @@ _WELCOME: Final = """
     {url}
 
   Type /wan video and a prompt, attach an image if you like, and press Enter.
-  At the top of the page choose who you are: alex, a member, or mona, a moderator.
+  Suggestions appear once you type. At the top of the page choose who you are: alex, a member, or mona, a moderator.
   Nothing leaves this machine. Ctrl-C ends it.
 """
 

@@ -86,7 +86,7 @@ def _path_with_slash(value: str) -> str:
 def _token(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("must be one word without spaces, as the vendor shows it")
+        raise ValueError("must be one word without spaces, copied whole")
     return value
 
 

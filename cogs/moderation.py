@@ -12,7 +12,7 @@ from bot.client import WanBot
 from bot.communities.decisions import Actor, describe_rules
 from bot.communities.rules import ModelRule
 from bot.delivery.messages import NO_MENTIONS
-from bot.delivery.words import LONGEST_MESSAGE, credits_text, shortened
+from bot.delivery.words import LONGEST_MESSAGE, credits_text, fitting_lines, shortened
 from bot.errors import Refusal
 from cogs import choices
 from cogs.feature import Feature
@@ -23,6 +23,8 @@ _REASON: Final = 300
 _LONGEST_RULES: Final = 900
 
 Amount = app_commands.Range[int, 1, _MOST_CREDITS]
+#: where videos can be made; threads follow their channel
+Place = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
 Why = app_commands.Range[str, 1, _REASON]
 
 
@@ -32,18 +34,18 @@ class CreditModeration(Feature):
     credit_group = app_commands.Group(name="credits", description="Give members credits, take them back, see them.")
 
     @credit_group.command(name="grant", description="Give a member credits, beside the allowance.")
-    @app_commands.describe(member="Who receives them", amount="How many", reason="For the audit")
+    @app_commands.describe(member="Who receives them", amount="How many", reason="Kept with the change")
     async def grant(
         self, interaction: discord.Interaction[Any], member: discord.Member, amount: Amount, reason: Why = ""
     ) -> None:
         """Give credits, once for this interaction."""
         _no_bots(member)
         changed = await self.services.decisions.grant(_actor(interaction), member.id, amount, reason)
-        text = f"{member.mention} had {changed.before:,}, has **{changed.after:,}** credits available now."
+        text = f"{member.mention} has **{changed.after:,}** credits available now ({changed.before:,} before)."
         await _answer(interaction, text)
 
     @credit_group.command(name="revoke", description="Take credits from a member; what is held for videos stays.")
-    @app_commands.describe(member="Who gives them back", amount="How many at most", reason="For the audit")
+    @app_commands.describe(member="Who gives them back", amount="How many at most", reason="Kept with the change")
     async def revoke(
         self, interaction: discord.Interaction[Any], member: discord.Member, amount: Amount, reason: Why = ""
     ) -> None:
@@ -52,7 +54,7 @@ class CreditModeration(Feature):
         changed = await self.services.decisions.revoke(_actor(interaction), member.id, amount, reason)
         taken = changed.before - changed.after
         less = "" if taken == amount else f" of the {amount:,} asked for: no more were available"
-        now = f"{member.mention} had {changed.before:,}, has **{changed.after:,}** available now."
+        now = f"{member.mention} has **{changed.after:,}** available now ({changed.before:,} before)."
         await _answer(interaction, f"Took {credits_text(taken)}{less}. {now}")
 
     @credit_group.command(name="show", description="A member's credits.")
@@ -80,7 +82,7 @@ class ModelModeration(Feature):
         self,
         interaction: discord.Interaction[Any],
         model: str,
-        channel: discord.TextChannel | None = None,
+        channel: Place | None = None,
         role: discord.Role | None = None,
     ) -> None:
         """Allow a model."""
@@ -92,7 +94,7 @@ class ModelModeration(Feature):
         self,
         interaction: discord.Interaction[Any],
         model: str,
-        channel: discord.TextChannel | None = None,
+        channel: Place | None = None,
         role: discord.Role | None = None,
     ) -> None:
         """Deny a model."""
@@ -103,7 +105,7 @@ class ModelModeration(Feature):
         """List the decisions."""
         community = await self.services.communities.of(interaction.guild_id or 0)
         lines = [f"`{model}`: {describe_rules(community, model)}" for model in self.services.registry.models]
-        await _answer(interaction, "\n".join(lines) or "No provider is configured.")
+        await _answer(interaction, fitting_lines(lines) or "No provider is configured.")
 
     @allow.autocomplete("model")
     @deny.autocomplete("model")
@@ -115,7 +117,7 @@ class ModelModeration(Feature):
         self,
         interaction: discord.Interaction[Any],
         model: str,
-        channel: discord.TextChannel | None,
+        channel: Place | None,
         role: discord.Role | None,
         *,
         is_allowed: bool,
@@ -137,9 +139,9 @@ class ModelModeration(Feature):
 
 
 class LogModeration(Feature):
-    """Decides where moderators read of changes and troubles."""
+    """Decides where moderators read of troubles."""
 
-    @app_commands.command(name="log", description="Where I tell moderators of changes and troubles.")
+    @app_commands.command(name="log", description="Where I tell moderators when a provider fails.")
     @app_commands.describe(channel="In which channel; left out: nowhere")
     async def log_channel(
         self, interaction: discord.Interaction[Any], channel: discord.TextChannel | None = None

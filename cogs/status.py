@@ -13,7 +13,7 @@ from bot.credits.allowance import period_at
 from bot.credits.ledger import Account
 from bot.delivery.cards import WORDS, message_link, options_text
 from bot.delivery.messages import NO_MENTIONS, closing_files, result_file
-from bot.delivery.words import LONGEST_MESSAGE, credits_text, disarmed, relative_time, shortened
+from bot.delivery.words import LONGEST_MESSAGE, credits_text, disarmed, fitting_lines, relative_time, shortened
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job, State
@@ -35,7 +35,7 @@ you pay nothing.
 `/wan balance` shows what you have and when more comes · `/wan models` shows prices
 
 **Your videos**
-`/wan queue` shows what is being made · `/wan cancel` stops one while that saves anything · \
+`/wan queue` shows what is being made · `/wan cancel` stops one that hasn't been started yet · \
 `/wan history` shows what was made and gives a video again, free"""
 
 
@@ -56,9 +56,8 @@ class StatusCommands(Feature):
         if not jobs:
             await _answer(interaction, "Nothing is being made here at the moment. `/wan video` starts something.")
             return
-        lines = [_queue_line(job, is_own=job.user_id == interaction.user.id) for job in jobs[:_SHOWN]]
-        more = f"\n… and {len(jobs) - _SHOWN} more" if len(jobs) > _SHOWN else ""
-        await _answer(interaction, "\n".join(lines) + more)
+        lines = [_queue_line(job, is_own=job.user_id == interaction.user.id) for job in jobs]
+        await _answer(interaction, fitting_lines(lines))
 
     @app_commands.command(name="models", description="The models you may use here, what they can do, and their prices.")
     async def models(self, interaction: discord.Interaction[Any]) -> None:
@@ -78,7 +77,7 @@ class StatusCommands(Feature):
         await interaction.response.send_message(embed=embed, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     @app_commands.command(name="cancel", description="Stop one of your videos and get its credits back.")
-    @app_commands.describe(job="Which one; left out: your only one")
+    @app_commands.describe(job="Choose one of the suggestions; left out: your only one")
     async def cancel(self, interaction: discord.Interaction[Any], job: str | None = None) -> None:
         """Stop a job."""
         chosen = job or await self._only_open(interaction)
@@ -98,7 +97,7 @@ class StatusCommands(Feature):
         ]
 
     @app_commands.command(name="history", description="Your videos here; name one to get it again, free.")
-    @app_commands.describe(job="Which video to get again")
+    @app_commands.describe(job="Which one to get again: choose one of the suggestions")
     async def history(self, interaction: discord.Interaction[Any], job: str | None = None) -> None:
         """List the member's latest jobs, or give a kept video again."""
         member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
@@ -109,7 +108,7 @@ class StatusCommands(Feature):
         if not jobs:
             await _answer(interaction, "You have made no video here yet. `/wan video` makes one.")
             return
-        await _answer(interaction, "\n".join(map(_history_line, jobs)))
+        await _answer(interaction, fitting_lines(list(map(_history_line, jobs))))
 
     @history.autocomplete("job")
     async def _kept_jobs(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -179,7 +178,9 @@ def _queue_line(job: Job, *, is_own: bool) -> str:
 
 def _history_line(job: Job) -> str:
     what = disarmed(job.request.prompt, 60) or "no prompt"
-    price = credits_text(job.quote) if job.state is State.SUCCEEDED else "nothing spent"
+    price = credits_text(job.quote)
+    if job.state is not State.SUCCEEDED:
+        price = f"{price} when posted" if job.state.is_open else "nothing spent"
     return f"**{WORDS[job.state]}** · {what} · {options_text(job.request).split(' · ')[0]} · {price}{_card_link(job)}"
 
 
@@ -189,7 +190,7 @@ def _card_link(job: Job) -> str:
 
 
 def _job_choice(job: Job) -> app_commands.Choice[str]:
-    name = f"{WORDS[job.state]} · {job.request.prompt or 'no prompt'}"
+    name = f"{WORDS[job.state]} · {job.created_at:%b %d, %H:%M} UTC · {job.request.prompt or 'no prompt'}"
     return app_commands.Choice(name=shortened(name, 100), value=job.id)
 
 

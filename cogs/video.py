@@ -41,7 +41,7 @@ class VideoCommands(Feature):
     @app_commands.describe(
         prompt="What the video should show",
         image="The first frame",
-        last_image="The last frame (needs a first one)",
+        last_image="The last frame (with image)",
         video="A clip to continue",
         model="Which model makes it; the list shows what you may use here",
         resolution="How sharp it is",
@@ -50,13 +50,13 @@ class VideoCommands(Feature):
         negative_prompt="What it should not show",
         seed="The same number with the same options gives a similar video",
         enhance_prompt="Let the model rewrite your prompt",
-        settings="More, as in: steps=40 fps=24",
+        settings="Extra settings of the model; they appear as you type",
         spoiler="Hide the video behind a spoiler",
     )
     async def video(  # noqa: PLR0917 - Discord names them
         self,
         interaction: discord.Interaction[Any],
-        prompt: app_commands.Range[str, 1, _LONGEST],
+        prompt: app_commands.Range[str, 0, _LONGEST] = "",
         image: discord.Attachment | None = None,
         last_image: discord.Attachment | None = None,
         video: discord.Attachment | None = None,

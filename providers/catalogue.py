@@ -251,7 +251,7 @@ VTRIX_WAN_22_I2V_FLASH = replace(
 DEMO = ModelSpec(
     id="demo",
     provider="demo",
-    name="Demo (drawn on this machine)",
+    name="Demo",
     modes=(Mode.TEXT, Mode.IMAGE, Mode.FIRST_LAST),
     price=Price(unit=CostUnit.USD, per_video={"*": Decimal("0.01")}),
     prompt_limit=2000,

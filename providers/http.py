@@ -134,7 +134,7 @@ class VendorHttp:
 
     @property
     def trusted_host(self) -> str:
-        """``host:port`` of the base URL."""
+        """The host of the base URL, without its port."""
         return httpx.URL(self._base).host
 
     async def submit(self, path: str, *, json: Mapping[str, object], answer: type[M]) -> M:

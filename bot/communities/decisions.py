@@ -85,7 +85,7 @@ class Decisions:
         return await self._decide(actor, action, rule.model, change, describe)
 
     async def log_to(self, actor: Actor, channel_id: int | None) -> Communal:
-        """Choose where moderators read of changes and troubles."""
+        """Choose where moderators read of troubles."""
         change = partial(store.set_log_channel, guild_id=actor.guild_id, channel_id=channel_id)
         return await self._decide(actor, "log.channel", "", change, lambda community: str(community.log_channel_id))
 

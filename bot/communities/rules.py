@@ -48,7 +48,7 @@ class Community:
     allowance: AllowanceRule
     model_rules: tuple[ModelRule, ...] = ()
     default_model: str | None = None
-    #: where moderators read of changes and troubles
+    #: where moderators read of troubles
     log_channel_id: int | None = None
     member_jobs: int = DEFAULT_MEMBER_JOBS
     guild_jobs: int = DEFAULT_GUILD_JOBS

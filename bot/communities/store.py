@@ -72,7 +72,7 @@ def set_model_rule(connection: Connection, guild_id: int, rule: ModelRule) -> No
 
 
 def set_log_channel(connection: Connection, guild_id: int, channel_id: int | None) -> None:
-    """Say where moderators read of changes and troubles; None: nowhere."""
+    """Say where moderators read of troubles; None: nowhere."""
     connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(log_channel_id=channel_id))
 
 

@@ -73,7 +73,7 @@ guilds = Table(
     Column("allowance_period", String(8)),
     Column("allowance_cap", Integer),
     Column("default_model", String(80)),
-    # where moderators read of changes and troubles
+    # where moderators read of troubles
     Column("log_channel_id", BigInteger),
 )
 

@@ -49,9 +49,9 @@ _PLAIN_STATUS: Final[Mapping[State, str]] = {
 
 _SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.REFUSED: "The provider won't make this. Change the prompt or the picture and try again.",
-    Reason.PROVIDER_PAUSED: "The provider can't be used at the moment; its operator knows.",
+    Reason.PROVIDER_PAUSED: "This model can't be used at the moment; the people who run this bot have been told.",
     Reason.NOT_MADE: "The provider couldn't make this video. Try again, or change the prompt.",
-    Reason.NO_ANSWER: "The provider never said whether it took the job, so it isn't sent a second time. Try again.",
+    Reason.NO_ANSWER: "We never heard whether the video was started, so you pay nothing. Try again.",
     Reason.TOO_LATE: "The provider took too long. Try again later, or another model.",
     Reason.LINK_DEAD: "The provider finished, but its video couldn't be fetched. Try again.",
     Reason.NOT_A_VIDEO: "What the provider sent isn't a video that can be played. Try again.",
@@ -59,7 +59,7 @@ _SENTENCES: Final[Mapping[Reason, str]] = {
     # a moderator may have done it
     Reason.BY_MEMBER: "It was stopped.",
     Reason.GUILD_GONE: "The bot has left this community.",
-    Reason.UNANSWERED: "Discord took the answer too late. Try again.",
+    Reason.UNANSWERED: "Discord was too slow. Try again.",
     Reason.NOT_REACHED: "The provider couldn't be reached for a whole day. Try another model.",
     Reason.MODEL_GONE: "This model isn't offered any more. Choose another with `/wan models`.",
     Reason.IMAGE_GONE: "The attached picture isn't there any more. Send it again.",
@@ -149,7 +149,7 @@ def _price(job: Job) -> str:
     price = credits_text(job.quote)
     if job.state.is_open:
         return f"{price}, taken when the video is posted"
-    return price if job.state is State.SUCCEEDED else f"Nothing: {price} went back to you"
+    return price if job.state is State.SUCCEEDED else f"Nothing; {price} went back"
 
 
 def _notes(request: Request) -> tuple[tuple[str, str], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 
 _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<-])")
@@ -32,6 +33,18 @@ def disarmed(text: str, most: int) -> str:
 def shortened(text: str, most: int) -> str:
     """The text, cut with an ellipsis at ``most`` characters."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def fitting_lines(lines: Sequence[str], most: int = LONGEST_MESSAGE) -> str:
+    """As many whole lines as fit into one message, and how many more there are."""
+    kept = list(lines)
+    while kept:
+        left = len(lines) - len(kept)
+        text = "\n".join([*kept, f"… and {left} more"] if left else kept)
+        if len(text) <= most:
+            return text
+        kept.pop()
+    return shortened("\n".join(lines), most)
 
 
 def credits_text(amount: int) -> str:

@@ -56,7 +56,7 @@ class Cancelling:
             job = await self._database.write(partial(store.move, job=job, step=step, now=self._clock()))
         except store.JobMoved as error:
             raise Refusal("It moved on in this very moment and can't be stopped any more.") from error
-        self._worker.wake()
+        self._worker.forget(job.id)
         self._presenter.show(job)
         return job
 

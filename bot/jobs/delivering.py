@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -86,13 +86,18 @@ class Delivery:
 
     async def _attempt(self, job: Job, path: Path, video: Path | None) -> Posted | PostTrouble:
         """Post the video, or (None) its link, with the attempt stored before."""
-        if video is None and not _has_link(job):
+        if video is None and not self._has_link(job):
             return PostTrouble.FOR_NOW
         job = await self._database.write(partial(store.open_attempt, job=job, video_path=path.name, now=self._clock()))
         outcome = await self._presenter.post_video(job, video)
         if outcome is PostTrouble.TOO_LARGE:
             await self._database.write(partial(store.close_attempt, job_id=job.id))
         return outcome
+
+    def _has_link(self, job: Job) -> bool:
+        """Whether others can follow the link to the result: a local provider's leads to a file of ours."""
+        is_public = job.result_url is not None and job.result_url.lower().startswith(("http://", "https://"))
+        return is_public and not _has_expired(job, self._clock())
 
     async def _fetched(self, job: Job, *, allow_file: bool) -> Path:
         """The vendor's file, on disk and known to be a video. Raises ``Trouble``."""
@@ -147,9 +152,8 @@ class Delivery:
         return None if facts is None else target
 
 
-def _has_link(job: Job) -> bool:
-    """Whether others could follow the link to the result: a local provider's leads to a file of ours."""
-    return job.result_url is not None and job.result_url.lower().startswith(("http://", "https://"))
+def _has_expired(job: Job, now: datetime) -> bool:
+    return job.result_expires_at is not None and job.result_expires_at <= now
 
 
 def _after_trouble(job: Job, trouble: Trouble, tried_for: timedelta) -> Step | None:

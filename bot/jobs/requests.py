@@ -16,7 +16,7 @@ from bot.credits.accounts import refilled
 from bot.credits.allowance import period_at
 from bot.credits.pricing import PriceUnknown, Pricing
 from bot.database.engine import Connection, Database
-from bot.delivery.words import relative_time
+from bot.delivery.words import credits_text, relative_time
 from bot.errors import AlreadyAccepted, Refusal
 from bot.jobs import store
 from bot.jobs.alternatives import able_models
@@ -24,7 +24,7 @@ from bot.jobs.job import Job, Request, State, StoredMedia, new_id
 from bot.jobs.pauses import Pauses
 from providers.options import OptionProblem, Options, OptionsRefused, Wish, check_options, mode_of
 from providers.registry import Registry
-from providers.types import ModelSpec
+from providers.types import Mode, ModelSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class Requests:
             return able[0]
         if not usable:
             raise Refusal("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`.")
-        raise OptionsRefused(_why_none_can(list(usable.values()), ask.wish))
+        raise OptionsRefused([_why_none_can(mode)])
 
     def _chosen(self, model: str, usable: Mapping[str, ModelSpec]) -> ModelSpec:
         spec = usable.get(model)
@@ -137,7 +137,8 @@ class Requests:
         if self._pauses.is_paused(spec.provider):
             others = ", ".join(f"`{each.id}`" for each in usable.values() if not self._pauses.is_paused(each.provider))
             hint = f" Meanwhile you can use: {others}." if others else ""
-            raise Refusal(f"**model**: `{spec.id}` can't be reached at the moment; its operator knows.{hint}")
+            text = f"`{spec.id}` can't be used at the moment; the people who run this bot have been told."
+            raise Refusal(f"**model**: {text}{hint}")
         return spec
 
     def _what_is_wrong(self, model: str) -> str:
@@ -174,9 +175,12 @@ class Requests:
         try:
             ledger.hold(connection, account, prepared.quote, job_id=job.id, now=now)
         except ledger.InsufficientCredits as error:
-            text = f"This costs **{error.price}** credits and you have **{error.available}**."
-            more = f" More come {relative_time(period_at(now, rule.length).end)}." if rule.amount else ""
-            raise Refusal(text + more) from error
+            more = "Ask a moderator for more."
+            if rule.amount:
+                more = f"More come {relative_time(period_at(now, rule.length).end)}."
+            held = f", and {account.held:,} held for videos under way" if account.held else ""
+            text = f"This costs {credits_text(error.price)}; you have {error.available:,}{held}. {more}"
+            raise Refusal(text) from error
         return job
 
 
@@ -213,15 +217,15 @@ def _job(prepared: Prepared, media: Mapping[str, StoredMedia], account_id: int, 
     )
 
 
-def _why_none_can(specs: list[ModelSpec], wish: Wish) -> list[OptionProblem]:
-    """What every usable model says against the wish: the first one's words stand for all."""
-    problems: list[OptionProblem] = []
-    for spec in specs:
-        try:
-            check_options(spec, wish)
-        except OptionsRefused as error:
-            problems += error.problems
-    return problems[:3]
+def _why_none_can(mode: Mode) -> OptionProblem:
+    """No model that may be used here can start from what is attached."""
+    option, what = {
+        Mode.TEXT: ("image", "makes a video from text alone: attach a first image"),
+        Mode.IMAGE: ("image", "starts from an image: leave it out"),
+        Mode.FIRST_LAST: ("last_image", "takes a last image: leave it out"),
+        Mode.EXTEND: ("video", "continues a clip: leave it out"),
+    }[mode]
+    return OptionProblem(option, f"No model here {what}. `/wan models` shows what each can start from.")
 
 
 def _shown(text: str) -> str:

@@ -167,11 +167,14 @@ class Worker:
         due = self._taken_from_agenda(now)
         for watch in due:
             self._start(watch.job.id, self._guarded(watch, self._advance(watch)))
-        claimed = await self._claimed(now) if self._queue_at is None or self._queue_at <= now else []
+        is_queue_due = self._queue_at is None or self._queue_at <= now
+        claimed, waiting = await self._claimed(now) if is_queue_due else ([], [])
         if self._is_stopping:  # meanwhile
             return False
         for watch in claimed:
             self._start(watch.job.id, self._guarded(watch, self._submit(watch)))
+        if is_queue_due:
+            await self._show_places(waiting)
         retry_at = self._pauses.next_at()
         if retry_at is not None and retry_at <= now and _PAUSES not in self._steps:
             self._start(_PAUSES, self._retry_pauses())
@@ -193,8 +196,8 @@ class Worker:
             self._steps.pop(_PAUSES, None)
             self.wake()
 
-    async def _claimed(self, now: datetime) -> list[Watch]:
-        """The waiting jobs whose turn it is."""
+    async def _claimed(self, now: datetime) -> tuple[list[Watch], list[Job]]:
+        """The waiting jobs whose turn it is, and those that wait on."""
         self._queue_at = now + _QUEUE_EVERY
         queued, counts = await self._database.read(lambda c: (store.queued(c), store.active_counts(c)))
         waiting = [job for job in queued if job.id not in self._steps]
@@ -211,8 +214,7 @@ class Worker:
         later = [ready_at(job) for job in waiting if ready_at(job) > now]
         self._look_at_queue_by(min(later, default=self._queue_at))
         started = {job.id for job in chosen}
-        await self._show_places([job for job in waiting if job.id not in started])
-        return [Watch(job) for job in chosen]
+        return [Watch(job) for job in chosen], [job for job in waiting if job.id not in started]
 
     async def _show_places(self, waiting: Sequence[Job]) -> None:
         """Show the places that have changed. A long queue is shown in parts, so that it holds nobody up."""
@@ -242,7 +244,9 @@ class Worker:
     async def _advance(self, watch: Watch) -> None:
         """The next step of a job that was started."""
         offer = self._offer(watch.job)
-        if watch.job.state is State.DELIVERING:
+        if not watch.job.state.is_open:
+            self.forget(watch.job.id)
+        elif watch.job.state is State.DELIVERING:
             # also without its provider: the video may be here already
             await self._deliver(watch, offer)
         elif offer is None:
@@ -287,11 +291,13 @@ class Worker:
     async def _take_answer(self, watch: Watch, provider: Provider, answer: Submission | ProviderError) -> None:
         """Store what a submission came to. If that fails, the next step tries again with the same answer."""
         watch.answer = answer
-        await self._note_trouble(provider, answer, watch.job)
+        is_paused_now = self._note_trouble(provider, answer, watch.job)
         if isinstance(answer, Submission):
             watch.estimate = answer.estimated_seconds
         await self._apply(watch, lifecycle.after_submit(answer, can_list=provider.can_list, now=self._clock()))
         watch.answer = None
+        if is_paused_now:
+            await self._tell_of_pause(provider, watch.job)
 
     def _why_not(self, job: Job) -> Reason | None:
         """What makes it pointless to submit a job that waited."""
@@ -328,7 +334,7 @@ class Worker:
 
     async def _look(self, watch: Watch, provider: Provider, spec: ModelSpec) -> None:
         outcome = await _outcome_of(provider.status(watch.job.task_id or "", spec))
-        await self._note_trouble(provider, outcome, watch.job)
+        is_paused_now = self._note_trouble(provider, outcome, watch.job)
         watch.looks += 1
         watch.failures = watch.failures + 1 if isinstance(outcome, ProviderError) else 0
         watch.retry_after = outcome.retry_after if isinstance(outcome, Unavailable) else None
@@ -337,6 +343,8 @@ class Worker:
         await self._apply(watch, step)
         if step is None and watch.progress != before:
             self._presenter.show(watch.job, watch.sight)
+        if is_paused_now:
+            await self._tell_of_pause(provider, watch.job)
 
     async def _deliver(self, watch: Watch, offer: tuple[Provider, ModelSpec] | None) -> None:
         now = self._clock()
@@ -355,11 +363,13 @@ class Worker:
         try:
             tasks = await provider.recent_tasks(since=since)
         except (AuthFailed, ContractBroken) as error:
-            await self._note_trouble(provider, error, watch.job)
+            is_paused_now = self._note_trouble(provider, error, watch.job)
             await self._apply(watch, lifecycle.ended(State.LOST, Reason.NO_ANSWER, detail=str(error)))
+            if is_paused_now:
+                await self._tell_of_pause(provider, watch.job)
             return
         except ProviderError as error:
-            await self._note_trouble(provider, error, watch.job)
+            self._note_trouble(provider, error, watch.job)
             await self._apply(watch, self._lost_when_late(watch.job))
             return
         known = await self._database.read(partial(store.known_tasks, task_ids=[task.task_id for task in tasks]))
@@ -374,8 +384,9 @@ class Worker:
             _log_transition(watch.job, step)
             self._presenter.show(watch.job, watch.sight)
         if not watch.job.state.is_open or watch.job.state is State.QUEUED:
-            self._forget(watch.job.id)
-        else:
+            self.forget(watch.job.id)
+        elif step is not None or self._watches.get(watch.job.id) is watch:
+            # else somebody cancelled it while we looked
             self._plan(watch, is_new_state=step is not None)
 
     async def _alternatives(self, job: Job) -> str | None:
@@ -435,8 +446,8 @@ class Worker:
             self._running[_provider_name(watch.job)] += 1
         self._watches[watch.job.id] = watch
 
-    def _forget(self, job_id: str) -> None:
-        """Memory holds only jobs under way; an end makes room for the next in the queue."""
+    def forget(self, job_id: str) -> None:
+        """Memory holds only jobs under way; an end, also one by somebody else, makes room for the next in the queue."""
         watch = self._watches.pop(job_id, None)
         if watch is not None:
             self._running[_provider_name(watch.job)] -= 1
@@ -451,7 +462,7 @@ class Worker:
         if job is not None and job.version == watch.job.version:
             # or the same step would be tried again at once, for ever
             raise RuntimeError(f"nobody has moved the job on from {job.state}")
-        self._forget(watch.job.id)
+        self.forget(watch.job.id)
         if job is not None and job.state.is_open:
             self.resume(job)
 
@@ -469,15 +480,20 @@ class Worker:
         spec = known.get(job.model)
         return None if spec is None else (self._registry.provider_of(spec), spec)
 
-    async def _note_trouble(self, provider: Provider, outcome: object, job: Job) -> None:
+    def _note_trouble(self, provider: Provider, outcome: object, job: Job) -> bool:
+        """Tell the operator, and pause a provider whose key or funds fail; true: it wasn't paused before."""
         if isinstance(outcome, AuthFailed):
-            if self._pauses.pause(provider, outcome):
-                community = await self._communities.of(job.guild_id)
-                await self._presenter.tell_moderators(community, _PAUSED.format(provider=provider.title))
-        elif isinstance(outcome, OutcomeUnknown):
+            return self._pauses.pause(provider, outcome)
+        if isinstance(outcome, OutcomeUnknown):
             log.error("a submission got no answer: look for it at the vendor", job=job.id, why=str(outcome))
         elif isinstance(outcome, ProviderError):
             log.warning("trouble with a provider", provider=provider.name, job=job.id, why=str(outcome))
+        return False
+
+    async def _tell_of_pause(self, provider: Provider, job: Job) -> None:
+        """Called once the job is seen to: Discord may take its time."""
+        community = await self._communities.of(job.guild_id)
+        await self._presenter.tell_moderators(community, _PAUSED.format(provider=provider.title))
 
     def _seconds_to_next(self) -> float | None:
         instants = [self._agenda.next_at(), self._queue_at, self._pauses.next_at()]

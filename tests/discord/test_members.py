@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import simcord
 
+from providers.types import ModelSpec, TaskStatus
 from tests.discord.worlds import World, is_private, labels, text_of
 
 
@@ -37,7 +38,7 @@ async def test_models_tell_what_they_can_do_and_cost(world: World) -> None:
 
 async def test_options_are_suggested_while_typing(world: World) -> None:
     models = await world.alice.autocomplete(world.channel, "wan video", "model", "", prompt="x")
-    assert [each["name"] for each in models] == ["Demo (drawn on this machine) · from 1 credit"]
+    assert [each["name"] for each in models] == ["Demo · from 1 credit"]
     resolutions = await world.alice.autocomplete(world.channel, "wan video", "resolution", "", prompt="x")
     assert [each["value"] for each in resolutions] == ["480p", "720p", "1080p"]
     durations = await world.alice.autocomplete(world.channel, "wan video", "duration", "1", prompt="x", model="demo")
@@ -133,3 +134,30 @@ async def test_help_fits_on_one_page(world: World) -> None:
     assert is_private(answer)
     for command in ("/wan video", "/wan balance", "/wan models", "/wan queue", "/wan cancel", "/wan history"):
         assert command in text_of(answer)
+
+
+async def test_a_cancelled_video_is_looked_at_no_more(world: World) -> None:
+    await world.video(prompt="A cat")
+    await world.alice.slash(world.channel, "wan cancel")
+    looks: list[str] = []
+    provider = world.app.services.registry.providers["demo"]
+    inner = provider.status
+
+    async def status(task_id: str, model: ModelSpec) -> TaskStatus:
+        looks.append(task_id)
+        return await inner(task_id, model)
+
+    provider.status = status
+    await world.advance(150)
+    assert looks == []
+
+
+async def test_long_answers_end_with_whole_lines(world: World) -> None:
+    await world.mona.slash(world.channel, "wan-admin credits grant", member=world.alice, amount=1000)
+    for number in range(20):
+        await world.alice.slash(world.channel, "wan video", prompt=f"{number} " + "x" * 100, duration=2)
+        await world.env.advance_time(0.1)
+    for command in ("wan queue", "wan history"):
+        text = text_of(await world.alice.slash(world.channel, command))
+        assert len(text) <= 2000
+        assert all(line.endswith(")") or line.startswith("… and ") for line in text.splitlines())

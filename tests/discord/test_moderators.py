@@ -15,7 +15,7 @@ async def test_a_moderator_gives_and_takes_credits(world: World) -> None:
         world.channel, "wan-admin credits grant", member=world.alice, amount=50, reason="For the poster"
     )
     assert is_private(answer)
-    assert "had 100, has **150**" in text_of(answer)
+    assert "has **150** credits available now (100 before)" in text_of(answer)
     answer = await world.mona.slash(world.channel, "wan-admin credits revoke", member=world.alice, amount=1000)
     assert "Took 150 credits of the 1,000 asked for" in text_of(answer)
     answer = await world.mona.slash(world.channel, "wan-admin credits show", member=world.alice)

@@ -135,7 +135,7 @@ async def test_an_empty_account_pauses_the_provider_and_names_what_else_works(
     assert "**PixelDojo** takes no jobs at the moment" in line.content
     refused = await dojo.alice.slash(dojo.channel, "wan video", prompt="A cat", model=WAN_22)
     assert is_private(refused)
-    assert "can't be reached" in text_of(refused)
+    assert "can't be used at the moment" in text_of(refused)
     assert "`demo`" in text_of(refused)
     await dojo.advance(301)
     again = await dojo.video(prompt="A cat", model=WAN_22)

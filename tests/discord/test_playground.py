@@ -32,3 +32,12 @@ async def test_a_video_is_made_in_real_time_while_the_page_follows(tmp_path: Pat
             with contextlib.suppress(asyncio.CancelledError):
                 await pumping
             assert [message for message in world.channel.history() if message.reference]
+
+
+async def test_a_refusal_is_no_failure_of_the_page(tmp_path: Path) -> None:
+    settings = Settings.load({"DATA_DIR": str(tmp_path)})
+    async with open_world(settings) as world:
+        answer = await world.member.slash(world.channel, "wan cancel")
+        assert answer.response is not None
+        assert "None of your videos" in answer.response.content
+        assert world.env.errors == []

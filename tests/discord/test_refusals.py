@@ -36,7 +36,7 @@ async def refused(world: World, **options: Any) -> str:
         ({"enhance_prompt": True}, ("enhance_prompt", "leave this out")),
         ({"seed": -1}, ("seed", "0 to 2147483647")),
         ({"last_image": ("end.png", picture())}, ("last_image", "attach `image` too")),
-        ({"video": ("clip.mp4", b"x")}, ("video", "a video to continue")),
+        ({"video": ("clip.mp4", b"x")}, ("video", "No model here continues a clip")),
         ({"image": ("cat.txt", b"not a picture")}, ("image", "PNG")),
         ({"image": ("cat.png", picture(40, 40))}, ("image", "64")),
         ({"image": ("cat.png", picture(1000, 100))}, ("image", "4")),
@@ -61,7 +61,7 @@ async def test_who_has_too_little_sees_price_and_balance(world: World) -> None:
     await world.mona.slash(world.channel, "wan-admin credits revoke", member=world.alice, amount=100)
     answer = await world.alice.slash(world.channel, "wan video", prompt="A cat")
     assert is_private(answer)
-    assert "costs **1** credits and you have **0**" in text_of(answer)
+    assert "This costs 1 credit; you have 0. More come <t:" in text_of(answer)
     assert "<t:" in text_of(answer)
     assert await world.jobs() == []
 

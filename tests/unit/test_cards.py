@@ -273,7 +273,7 @@ def test_the_price_is_taken_when_the_video_is_posted_and_goes_back_otherwise() -
     assert "15 credits, taken when the video is posted" in text_of(card_of(in_state(State.RUNNING)))
     assert "went back" not in text_of(card_of(in_state(State.SUCCEEDED)))
     for state in (State.FAILED, State.EXPIRED, State.CANCELLED, State.LOST):
-        assert "Nothing: 15 credits went back to you" in text_of(card_of(in_state(state)))
+        assert "Nothing; 15 credits went back" in text_of(card_of(in_state(state)))
 
 
 def test_a_card_names_its_job_and_its_model_also_one_that_is_offered_no_more() -> None:

@@ -22,7 +22,7 @@ from bot.database.engine import Database, open_database
 from bot.jobs import store
 from bot.jobs.delivering import Delivery
 from bot.jobs.job import Job, Reason, Request, State, new_id
-from bot.jobs.lifecycle import Posted, PostTrouble
+from bot.jobs.lifecycle import Changes, Posted, PostTrouble
 from bot.jobs.pauses import Pauses
 from bot.jobs.presenting import NOTHING_MORE, Sight
 from bot.jobs.worker import Worker
@@ -30,6 +30,7 @@ from bot.media.videos import VideoFacts, Videos
 from bot.media.workers import MediaWorkers
 from providers.catalogue import DEMO
 from providers.contract import Provider
+from providers.errors import AuthFailed, ProviderError
 from providers.links import LinkDead, LinkError, LinkFailed, LinkRefused
 from providers.registry import Registry
 from providers.types import GenerationRequest, ModelSpec, Pending, Submission, TaskStatus
@@ -50,15 +51,17 @@ class Vendor(Provider):
     def __init__(self) -> None:
         self.looks = 0
         self.submissions = 0
-        self.answer: TaskStatus = Pending()
+        self.refusal: ProviderError | None = None
 
     async def submit(self, request: GenerationRequest) -> Submission:
         self.submissions += 1
+        if self.refusal is not None:
+            raise self.refusal
         return Submission(task_id=f"task{self.submissions}")
 
     async def status(self, task_id: str, model: ModelSpec) -> TaskStatus:
         self.looks += 1
-        return self.answer
+        return Pending()
 
     async def check(self) -> None:
         raise AssertionError("nobody is paused here")
@@ -73,6 +76,9 @@ class Discord:
     outcomes: list[Posted | PostTrouble] = field(default_factory=list[Posted | PostTrouble])
     limit: int = 1 << 20
     left: bool = False
+    is_told: asyncio.Event = field(default_factory=asyncio.Event)
+    #: set: it takes what is written
+    log_channel: asyncio.Event = field(default_factory=asyncio.Event)
 
     def show(self, job: Job, sight: Sight = NOTHING_MORE) -> None:
         self.shown.append((job.id, job.state))
@@ -96,7 +102,8 @@ class Discord:
         return None
 
     async def tell_moderators(self, community: Community, text: str) -> None:
-        pass
+        self.is_told.set()
+        await self.log_channel.wait()
 
     async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:
         self.posts.append(video)
@@ -295,6 +302,18 @@ async def test_a_job_of_a_guild_that_the_bot_has_left_is_never_submitted(works: 
     assert await works.held() == 0
 
 
+async def test_credits_come_back_before_moderators_are_told_that_a_provider_is_paused(works: Works) -> None:
+    job = await works.accept()
+    works.vendor.refusal = AuthFailed("no funds")
+    worker = works.worker()
+    working = asyncio.create_task(worker.run_once())
+    await works.discord.is_told.wait()
+    assert not (await works.job(job)).state.is_open
+    assert await works.held() == 0
+    works.discord.log_channel.set()
+    await working
+
+
 async def test_a_card_is_asked_for_again_only_when_its_place_has_changed(works: Works) -> None:
     waiting = [await works.accept(number) for number in range(1, 7)]
     worker = works.worker()
@@ -325,20 +344,25 @@ class Encoder(Videos):
         return VideoFacts(width=64, height=64, seconds=1.0, codec="h264", has_audio=False, bytes=self.fitted)
 
 
-async def delivered(works: Works, result_url: str = "https://vendor.invalid/video.mp4") -> tuple[Job, Worker]:
+async def delivered(
+    works: Works, url: str = "https://vendor.invalid/video.mp4", expires_at: datetime | None = None
+) -> tuple[Job, Worker]:
     """A job whose video is on disk, twice as large as the guild takes; and its worker."""
-    job = await works.carried(
-        SUBMITTING, RUNNING, store.Step(state=State.DELIVERING, changes={"result_url": result_url})
-    )
+    changes: Changes = {"result_url": url, "result_expires_at": expires_at}
+    job = await works.carried(SUBMITTING, RUNNING, store.Step(state=State.DELIVERING, changes=changes))
     (works.folder / f"{job.id}.mp4").write_bytes(bytes(2 * works.discord.limit))
     worker = works.worker()
     worker.resume(job)
     return job, worker
 
 
-async def test_a_file_of_ours_is_never_posted_as_a_link(works: Works) -> None:
+@pytest.mark.parametrize(
+    ("url", "expires_at"),
+    [("file:///srv/wanbot/data/demo/1/video.mp4", None), ("https://vendor.invalid/video.mp4", NOON)],
+)
+async def test_nobody_pays_for_a_link_that_leads_nowhere(works: Works, url: str, expires_at: datetime | None) -> None:
     works.videos = Encoder(None)
-    job, worker = await delivered(works, "file:///srv/wanbot/data/demo/1/video.mp4")
+    job, worker = await delivered(works, url, expires_at)
     for _ in range(12):
         await worker.run_once()
         works.clock.advance(60)
