@@ -200,7 +200,9 @@ class _Child:
 
     @property
     def is_alive(self) -> bool:
-        return self._process.returncode is None
+        """Whether it can take a task; the end of its output is heard of before the end of its process."""
+        is_talking = self._process.stdout is not None and not self._process.stdout.at_eof()
+        return is_talking and self._process.returncode is None
 
     async def ask(self, task: Task[Result]) -> _Answer:
         assert self._process.stdin is not None  # noqa: S101 - both were asked for as pipes
