@@ -66,10 +66,10 @@ class App:
 
     async def resume(self) -> None:
         """Take up every open job, as if nothing had happened."""
-        services = self.services
-        await recovery.resume(
-            database=services.database, worker=services.worker, presenter=services.presenter, now=services.clock()
-        )
+        services, database = self.services, self.services.database
+        inputs, videos, now = services.inputs_folder, services.videos_folder, services.clock()
+        await recovery.sweep(database=database, inputs=inputs, videos=videos, now=now)
+        await recovery.resume(database=database, worker=services.worker, presenter=services.presenter, now=now)
 
     async def stop(self) -> None:
         """Begin nothing more, and finish what can be finished soon."""

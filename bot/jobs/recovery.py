@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -12,6 +15,11 @@ from bot.database.engine import Database
 from bot.jobs import store
 from bot.jobs.presenting import Presenter
 from bot.jobs.worker import Worker
+
+#: what is older than this is nobody's work any more, whoever shares the folder
+_HALF_DONE: Final = timedelta(hours=1)
+#: so many ids are asked for at once
+_CHUNK: Final = 500
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -31,3 +39,30 @@ async def resume(*, database: Database, worker: Worker, presenter: Presenter, no
         presenter.show(job)
     worker.wake()
     log.info("resumed", jobs=len(open_jobs), cards=len(stale))
+
+
+async def sweep(*, database: Database, inputs: Path, videos: Path, now: datetime) -> None:
+    """Delete what a death has left half done: pictures of jobs that were never stored, downloads cut short."""
+    folders = await asyncio.to_thread(_old_names_in, inputs, now - _HALF_DONE)
+    for start in range(0, len(folders), _CHUNK):
+        chunk = folders[start : start + _CHUNK]
+        kept = await database.read(partial(store.existing, job_ids=chunk))
+        for name in chunk:
+            if name not in kept:
+                await asyncio.to_thread(shutil.rmtree, inputs / name, ignore_errors=True)
+    await asyncio.to_thread(_delete_unfinished, videos, now - _HALF_DONE)
+
+
+def _old_names_in(folder: Path, before: datetime) -> list[str]:
+    return sorted(each.name for each in folder.iterdir() if each.is_dir() and _is_older(each, before))
+
+
+def _delete_unfinished(folder: Path, before: datetime) -> None:
+    for pattern in ("*.part", "*.new.mp4"):
+        for path in folder.glob(pattern):
+            if _is_older(path, before):
+                path.unlink(missing_ok=True)
+
+
+def _is_older(path: Path, instant: datetime) -> bool:
+    return path.stat().st_mtime < instant.timestamp()

@@ -177,6 +177,11 @@ def last_model(connection: Connection, guild_id: int, user_id: int) -> str | Non
     return connection.execute(select(jobs.c.model).where(*member).order_by(jobs.c.created_at.desc()).limit(1)).scalar()
 
 
+def existing(connection: Connection, job_ids: Iterable[str]) -> frozenset[str]:
+    """Which of these ids belong to a job."""
+    return frozenset(connection.execute(select(jobs.c.id).where(jobs.c.id.in_(list(job_ids)))).scalars())
+
+
 def known_tasks(connection: Connection, task_ids: Iterable[str]) -> frozenset[str]:
     """Which of these tasks of a vendor belong to a job of ours."""
     query = select(jobs.c.task_id).where(jobs.c.task_id.in_([_storable(task_id) for task_id in task_ids]))
