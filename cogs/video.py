@@ -56,7 +56,7 @@ class VideoCommands(Feature):
     async def video(  # noqa: PLR0917 - Discord names them
         self,
         interaction: discord.Interaction[Any],
-        prompt: app_commands.Range[str, 0, _LONGEST] = "",
+        prompt: app_commands.Range[str, 1, _LONGEST],
         image: discord.Attachment | None = None,
         last_image: discord.Attachment | None = None,
         video: discord.Attachment | None = None,
