@@ -279,7 +279,6 @@ async def test_tasks_of_yesterday_are_removed_by_the_next_one(provider: DemoProv
     await provider.status(recent, DEMO)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
 async def test_the_drawing_process_sees_no_secrets(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
