@@ -84,7 +84,6 @@ async def open_app(
     clock: Clock = system_clock,
     chance: random.Random | None = None,
     wrap_database: Callable[[Database], Database] = lambda database: database,
-    http: httpx.AsyncClient | None = None,
     models: Iterable[ModelSpec] = MODELS,
 ) -> AsyncGenerator[App]:
     """Open everything but the connection to Discord. Migrates the database first."""
@@ -101,7 +100,7 @@ async def open_app(
         image_workers, video_workers = MediaWorkers(count=1, time_limit=30), MediaWorkers(count=1)
         stack.push_async_callback(image_workers.close)
         stack.push_async_callback(video_workers.close)
-        client = http or await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         videos = Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry))
         bot = WanBot(shard_count=settings.shard_count, shard_ids=settings.shard_ids)
         presenter = DiscordPresenter(

@@ -11,6 +11,7 @@ from discord import app_commands
 
 from bot.delivery import faults
 from bot.delivery.messages import NO_MENTIONS
+from bot.delivery.words import LONGEST_MESSAGE, shortened
 from bot.errors import Refusal
 
 log = structlog.stdlib.get_logger(__name__)
@@ -50,15 +51,18 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
 
 
 async def answer_privately(interaction: discord.Interaction[Any], text: str) -> None:
-    """Answer so that only the member sees it, whatever was answered before."""
+    """Answer so that only the member sees it, whatever was answered before; a text too long is cut."""
+    text = shortened(text, LONGEST_MESSAGE)
     if not interaction.response.is_done():
-        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
+        await interaction.response.send_message(
+            text, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
+        )
         return
     if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
         # the placeholder that everybody sees
         with suppress(*faults.DISCORD_ERRORS):
             await interaction.delete_original_response()
-    await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
+    await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True)
 
 
 def _text_for(cause: BaseException, interaction: discord.Interaction[Any]) -> str:

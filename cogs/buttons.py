@@ -19,7 +19,7 @@ from bot.jobs import store
 from bot.jobs.job import Job
 from bot.services import Services
 from bot.tree import answer_error
-from cogs.feature import is_moderator
+from cogs.feature import cancel_job
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -53,22 +53,11 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], temp
     async def _act(self, interaction: discord.Interaction[Any], services: Services) -> None:
         match self.action:
             case "cancel":
-                await self._cancel(interaction, services)
+                await cancel_job(services, interaction, self.job_id)
             case "details":
                 await self._details(interaction, services)
             case _:
                 raise Refusal("This button is of an older version; it does nothing any more.")
-
-    async def _cancel(self, interaction: discord.Interaction[Any], services: Services) -> None:
-        stopped = await services.cancelling.cancel(
-            self.job_id,
-            guild_id=interaction.guild_id or 0,
-            user_id=interaction.user.id,
-            is_moderator=is_moderator(interaction),
-        )
-        await interaction.response.send_message(
-            f"Stopped. {credits_text(stopped.quote)} went back.", ephemeral=True, allowed_mentions=NO_MENTIONS
-        )
 
     async def _details(self, interaction: discord.Interaction[Any], services: Services) -> None:
         job = await services.database.read(partial(store.load, job_id=self.job_id))

@@ -7,8 +7,10 @@ from typing import Any, Final
 import discord
 from discord.ext import commands
 
+from bot.delivery.words import credits_text
 from bot.errors import Refusal
 from bot.services import Services
+from bot.tree import answer_privately
 
 #: what the bot must be able to do in a channel before anything is spent, as Discord's menus call it
 NEEDED: Final = {
@@ -38,6 +40,17 @@ def check_permissions(interaction: discord.Interaction[Any]) -> None:
     if missing:
         names = ", ".join(f"**{title}**" for title in missing)
         raise Refusal(f"I can't post videos in this channel: I need {names} here. A moderator can allow it.")
+
+
+async def cancel_job(services: Services, interaction: discord.Interaction[Any], job_id: str) -> None:
+    """Stop a job for whoever asked, and say so. Raises ``Refusal``."""
+    stopped = await services.cancelling.cancel(
+        job_id,
+        guild_id=interaction.guild_id or 0,
+        user_id=interaction.user.id,
+        is_moderator=is_moderator(interaction),
+    )
+    await answer_privately(interaction, f"Stopped. {credits_text(stopped.quote)} went back.")
 
 
 def is_moderator(interaction: discord.Interaction[Any]) -> bool:

@@ -11,9 +11,9 @@ from discord.ext import commands
 from bot.client import WanBot
 from bot.communities.decisions import Actor, describe_rules
 from bot.communities.rules import ModelRule
-from bot.delivery.messages import NO_MENTIONS
-from bot.delivery.words import LONGEST_MESSAGE, credits_text, fitting_lines, shortened
+from bot.delivery.words import credits_text, fitting_lines, shortened
 from bot.errors import Refusal
+from bot.tree import answer_privately
 from cogs import choices
 from cogs.feature import Feature
 
@@ -42,7 +42,7 @@ class CreditModeration(Feature):
         _no_bots(member)
         changed = await self.services.decisions.grant(_actor(interaction), member.id, amount, reason)
         text = f"{member.mention} has **{changed.after:,}** credits available now ({changed.before:,} before)."
-        await _answer(interaction, text)
+        await answer_privately(interaction, text)
 
     @credit_group.command(name="revoke", description="Take credits from a member; what is held for videos stays.")
     @app_commands.describe(member="Who gives them back", amount="How many at most", reason="Kept with the change")
@@ -55,7 +55,7 @@ class CreditModeration(Feature):
         taken = changed.before - changed.after
         less = "" if taken == amount else f" of the {amount:,} asked for: no more were available"
         now = f"{member.mention} has **{changed.after:,}** available now ({changed.before:,} before)."
-        await _answer(interaction, f"Took {credits_text(taken)}{less}. {now}")
+        await answer_privately(interaction, f"Took {credits_text(taken)}{less}. {now}")
 
     @credit_group.command(name="show", description="A member's credits.")
     @app_commands.describe(member="Whose")
@@ -68,7 +68,7 @@ class CreditModeration(Feature):
             f"Available: {account.available:,} ({account.allowance:,} of them from the allowance)",
             f"Held: {account.held:,}",
         ]
-        await _answer(interaction, "\n".join(lines))
+        await answer_privately(interaction, "\n".join(lines))
 
 
 class ModelModeration(Feature):
@@ -105,7 +105,7 @@ class ModelModeration(Feature):
         """List the decisions."""
         community = await self.services.communities.of(interaction.guild_id or 0)
         lines = [f"`{model}`: {describe_rules(community, model)}" for model in self.services.registry.models]
-        await _answer(interaction, fitting_lines(lines) or "No provider is configured.")
+        await answer_privately(interaction, fitting_lines(lines) or "No provider is configured.")
 
     @allow.autocomplete("model")
     @deny.autocomplete("model")
@@ -135,7 +135,7 @@ class ModelModeration(Feature):
         before, after = (
             shortened(describe_rules(community, model), _LONGEST_RULES) for community in (changed.before, changed.after)
         )
-        await _answer(interaction, f"`{model}`\nBefore: {before}\nNow: {after}")
+        await answer_privately(interaction, f"`{model}`\nBefore: {before}\nNow: {after}")
 
 
 class LogModeration(Feature):
@@ -151,7 +151,7 @@ class LogModeration(Feature):
             raise Refusal(f"**channel**: I can't write in {channel.mention}. Allow me **Send Messages** there first.")
         changed = await self.services.decisions.log_to(_actor(interaction), None if channel is None else channel.id)
         before, after = _channel(changed.before.log_channel_id), _channel(changed.after.log_channel_id)
-        await _answer(interaction, f"Log channel\nBefore: {before}\nNow: {after}")
+        await answer_privately(interaction, f"Log channel\nBefore: {before}\nNow: {after}")
 
 
 @app_commands.default_permissions(manage_guild=True)
@@ -183,8 +183,3 @@ def _channel(channel_id: int | None) -> str:
 def _no_bots(member: discord.Member) -> None:
     if member.bot:
         raise Refusal("**member**: bots make no videos, so they have no credits.")
-
-
-async def _answer(interaction: discord.Interaction[Any], text: str) -> None:
-    fitting = shortened(text, LONGEST_MESSAGE)
-    await interaction.response.send_message(fitting, ephemeral=True, allowed_mentions=NO_MENTIONS)

@@ -13,12 +13,13 @@ from bot.credits.allowance import period_at
 from bot.credits.ledger import Account
 from bot.delivery.cards import WORDS, message_link, options_text
 from bot.delivery.messages import NO_MENTIONS, closing_files, result_file
-from bot.delivery.words import LONGEST_MESSAGE, credits_text, disarmed, fitting_lines, relative_time, shortened
+from bot.delivery.words import credits_text, disarmed, fitting_lines, relative_time, shortened
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job, State
+from bot.tree import answer_privately
 from cogs import choices
-from cogs.feature import Feature, is_moderator
+from cogs.feature import Feature, cancel_job
 from providers.options import MODE_NAMES, durations_text, one_of
 
 _SHOWN: Final = 10
@@ -47,17 +48,19 @@ class StatusCommands(Feature):
         """Tell what is available and held."""
         community = await self.services.communities.of(interaction.guild_id or 0)
         account = await self.services.decisions.account(community.guild_id, interaction.user.id)
-        await _answer(interaction, balance_text(account, community, next_period=self._next_period(community)))
+        await answer_privately(interaction, balance_text(account, community, next_period=self._next_period(community)))
 
     @app_commands.command(name="queue", description="The videos that are being made here.")
     async def queue(self, interaction: discord.Interaction[Any]) -> None:
         """List the open jobs of the community."""
         jobs = await self.services.database.read(partial(store.open_of, guild_id=interaction.guild_id or 0))
         if not jobs:
-            await _answer(interaction, "Nothing is being made here at the moment. `/wan video` starts something.")
+            await answer_privately(
+                interaction, "Nothing is being made here at the moment. `/wan video` starts something."
+            )
             return
         lines = [_queue_line(job, is_own=job.user_id == interaction.user.id) for job in jobs]
-        await _answer(interaction, fitting_lines(lines))
+        await answer_privately(interaction, fitting_lines(lines))
 
     @app_commands.command(name="models", description="The models you may use here, what they can do, and their prices.")
     async def models(self, interaction: discord.Interaction[Any]) -> None:
@@ -81,13 +84,7 @@ class StatusCommands(Feature):
     async def cancel(self, interaction: discord.Interaction[Any], job: str | None = None) -> None:
         """Stop a job."""
         chosen = job or await self._only_open(interaction)
-        stopped = await self.services.cancelling.cancel(
-            chosen.strip().lower(),
-            guild_id=interaction.guild_id or 0,
-            user_id=interaction.user.id,
-            is_moderator=is_moderator(interaction),
-        )
-        await _answer(interaction, f"Stopped. {credits_text(stopped.quote)} went back.")
+        await cancel_job(self.services, interaction, chosen.strip().lower())
 
     @cancel.autocomplete("job")
     async def _open_jobs(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -106,9 +103,9 @@ class StatusCommands(Feature):
             return
         jobs = await self.services.database.read(partial(store.latest_of, **member, most=_SHOWN))
         if not jobs:
-            await _answer(interaction, "You have made no video here yet. `/wan video` makes one.")
+            await answer_privately(interaction, "You have made no video here yet. `/wan video` makes one.")
             return
-        await _answer(interaction, fitting_lines(list(map(_history_line, jobs))))
+        await answer_privately(interaction, fitting_lines(list(map(_history_line, jobs))))
 
     @history.autocomplete("job")
     async def _kept_jobs(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -120,7 +117,7 @@ class StatusCommands(Feature):
     @app_commands.command(name="help", description="How to make videos here, and what it costs.")
     async def help(self, interaction: discord.Interaction[Any]) -> None:
         """Explain everything on one page."""
-        await _answer(interaction, HELP)
+        await answer_privately(interaction, HELP)
 
     def _next_period(self, community: Community) -> str:
         return relative_time(period_at(self.services.clock(), community.allowance.length).end)
@@ -192,9 +189,3 @@ def _card_link(job: Job) -> str:
 def _job_choice(job: Job) -> app_commands.Choice[str]:
     name = f"{WORDS[job.state]} · {job.created_at:%b %d, %H:%M} UTC · {job.request.prompt or 'no prompt'}"
     return app_commands.Choice(name=shortened(name, 100), value=job.id)
-
-
-async def _answer(interaction: discord.Interaction[Any], text: str) -> None:
-    await interaction.response.send_message(
-        shortened(text, LONGEST_MESSAGE), ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
-    )
