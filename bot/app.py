@@ -21,19 +21,25 @@ import structlog
 from bot.client import WanBot, use_api
 from bot.clock import Clock, system_clock
 from bot.communities.decisions import Decisions
+from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
 from bot.credits import ledger
+from bot.credits.accounts import Accounts
 from bot.credits.allowance import AllowanceRule
+from bot.credits.balances import Balances
 from bot.credits.pricing import Pricing
-from bot.database.engine import Database, open_database
+from bot.database import remembered
+from bot.database.engine import Connection, Database, open_database
 from bot.database.migrate import migrate
 from bot.delivery.presenter import DiscordPresenter
 from bot.jobs import recovery
 from bot.jobs.cancelling import Cancelling
+from bot.jobs.choosing import Chooser
 from bot.jobs.delivering import Delivery
 from bot.jobs.pauses import Pauses
 from bot.jobs.requests import Requests
 from bot.jobs.worker import Worker
+from bot.media.charts import Charts
 from bot.media.images import Images
 from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
@@ -113,6 +119,8 @@ async def open_app(
         )
         default = AllowanceRule(amount=settings.default_allowance, length=settings.default_period)
         communities = Communities(database=database, default=default)
+        member_keys = MemberKeys(await database.write(_secret_of_keys))
+        accounts = Accounts(member_keys=member_keys)
         pauses = Pauses(clock=clock)
         worker = Worker(
             database=database,
@@ -132,12 +140,14 @@ async def open_app(
             usd_per_vendor_credit={PixelDojo.name: settings.pixeldojo_usd_per_credit},
             own_prices=prices,
         )
+        chooser = Chooser(registry=registry, is_paused=pauses.is_paused)
         requests = Requests(
             database=database,
             communities=communities,
-            registry=registry,
+            accounts=accounts,
+            member_keys=member_keys,
+            chooser=chooser,
             pricing=pricing,
-            pauses=pauses,
             clock=clock,
             chance=partial(dice.getrandbits, 20),
         )
@@ -150,17 +160,34 @@ async def open_app(
             cancelling=Cancelling(
                 database=database, registry=registry, worker=worker, presenter=presenter, clock=clock
             ),
-            decisions=Decisions(database=database, communities=communities, clock=clock),
+            decisions=Decisions(
+                database=database,
+                communities=communities,
+                accounts=accounts,
+                member_keys=member_keys,
+                keep_days=settings.keep_days,
+                clock=clock,
+            ),
+            balances=Balances(database=database, communities=communities, accounts=accounts, clock=clock),
+            chooser=chooser,
+            pricing=pricing,
             presenter=presenter,
             worker=worker,
             images=Images(workers=image_workers),
+            charts=Charts(workers=image_workers),
             videos=videos,
             inputs_folder=folders.inputs,
             videos_folder=folders.videos,
+            keep_days=settings.keep_days,
             clock=clock,
         )
         bot.equip(services)
         yield App(bot, services)
+
+
+def _secret_of_keys(connection: Connection) -> str:
+    """The secret behind the hashes of deleted members; made when a database sees its first start."""
+    return remembered.recall_or_begin(connection, "secret of member keys", secrets.token_hex(32))
 
 
 async def run(settings: Settings) -> None:

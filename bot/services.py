@@ -8,12 +8,16 @@ from pathlib import Path
 from bot.clock import Clock
 from bot.communities.decisions import Decisions
 from bot.communities.memory import Communities
+from bot.credits.balances import Balances
+from bot.credits.pricing import Pricing
 from bot.database.engine import Database
 from bot.delivery.presenter import DiscordPresenter
 from bot.jobs.cancelling import Cancelling
+from bot.jobs.choosing import Chooser
 from bot.jobs.pauses import Pauses
 from bot.jobs.requests import Requests
 from bot.jobs.worker import Worker
+from bot.media.charts import Charts
 from bot.media.images import Images
 from bot.media.videos import Videos
 from providers.registry import Registry
@@ -30,12 +34,18 @@ class Services:
     requests: Requests
     cancelling: Cancelling
     decisions: Decisions
+    balances: Balances
+    chooser: Chooser
+    pricing: Pricing
     presenter: DiscordPresenter
     worker: Worker
     images: Images
+    charts: Charts
     videos: Videos
     #: the members' pictures, by job
     inputs_folder: Path
     #: the finished videos
     videos_folder: Path
+    #: days; for communities that haven't decided
+    keep_days: int
     clock: Clock

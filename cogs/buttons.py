@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import discord
 import structlog
@@ -19,7 +20,10 @@ from bot.jobs import store
 from bot.jobs.job import Job
 from bot.services import Services
 from bot.tree import answer_error
+from cogs.admin.records import audit_page
 from cogs.feature import cancel_job
+from cogs.paging import PAGE_TEMPLATE, PageOf, turn_page
+from cogs.status import history_page
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -79,7 +83,36 @@ def details_embed(job: Job, model_name: str) -> discord.Embed:
     return embed.set_footer(text=f"Job {job.id}")
 
 
+#: every list that has pages
+_LISTS: Final[Mapping[str, PageOf]] = {"audit": audit_page, "history": history_page}
+
+
+class PageButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=PAGE_TEMPLATE):
+    """Turns to another page of a list."""
+
+    def __init__(self, button: discord.ui.Button[discord.ui.View], *, what: str, skip: int, argument: str) -> None:
+        super().__init__(button)
+        self.what, self.skip, self.argument = what, skip, argument
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the custom id."""
+        del interaction
+        assert isinstance(item, discord.ui.Button)  # noqa: S101 - for the type alone
+        return cls(item, what=match["what"], skip=int(match["skip"]), argument=match["argument"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Show the other page."""
+        try:
+            page = await _LISTS[self.what](interaction, interaction.client.services, self.argument, self.skip)
+            await turn_page(interaction, page, what=self.what, argument=self.argument, skip=self.skip)
+        except Exception as error:  # noqa: BLE001 - every error becomes an answer, ours a line in the log
+            await answer_error(interaction, error)
+
+
 async def setup(bot: commands.Bot) -> None:
     """Answer every button of ours."""
     assert isinstance(bot, WanBot)  # noqa: S101 - for the type alone
-    bot.add_dynamic_items(JobButton)
+    bot.add_dynamic_items(JobButton, PageButton)

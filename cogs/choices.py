@@ -8,14 +8,23 @@ from typing import Any, Final
 import discord
 from discord import app_commands
 
-from bot.communities.rules import Place
-from bot.delivery.words import credits_text, shortened
+from bot.communities.rules import Community, Place
+from bot.delivery.prices import price_text
+from bot.delivery.words import shortened
 from bot.services import Services
-from providers.options import describe
+from providers.options import allowed_durations, allowed_resolutions, describe
 from providers.types import ModelSpec
 
 _MOST: Final = 25
 _NAME: Final = 100
+#: threads are as their parent
+_MAY_BE_AGE_RESTRICTED: Final = (
+    discord.TextChannel,
+    discord.VoiceChannel,
+    discord.StageChannel,
+    discord.ForumChannel,
+    discord.Thread,
+)
 
 
 def place_of(interaction: discord.Interaction[Any]) -> Place:
@@ -24,37 +33,46 @@ def place_of(interaction: discord.Interaction[Any]) -> Place:
     parent_id = channel.parent_id if isinstance(channel, discord.Thread) else None
     # the role that everybody has is no role of anybody's
     roles = tuple(role.id for role in user.roles if not role.is_default()) if isinstance(user, discord.Member) else ()
-    return Place(channel_id=interaction.channel_id or 0, parent_id=parent_id, role_ids=roles)
+    return Place(
+        channel_id=interaction.channel_id or 0,
+        parent_id=parent_id,
+        role_ids=roles,
+        is_age_restricted=isinstance(channel, _MAY_BE_AGE_RESTRICTED) and channel.is_nsfw(),
+    )
 
 
 async def usable_models(services: Services, interaction: discord.Interaction[Any]) -> list[ModelSpec]:
     """The models that the member may use here."""
     community = await services.communities.of(interaction.guild_id or 0)
-    return services.requests.usable(community, place_of(interaction))
+    usable = services.chooser.usable(community, place_of(interaction))
+    return [spec for spec in usable if community.can_make(spec)]
 
 
 async def models(
     services: Services, interaction: discord.Interaction[Any], typed: str
 ) -> list[app_commands.Choice[str]]:
-    """Models that may be used here, with their lowest price."""
-    choices: list[app_commands.Choice[str]] = []
-    for spec in await usable_models(services, interaction):
-        price = services.requests.price_from(spec)
-        name = spec.name if price is None else f"{spec.name} · from {credits_text(price)}"
-        choices.append(app_commands.Choice(name=shortened(name, _NAME), value=spec.id))
-    return _fitting(choices, typed)
+    """Models that may be used here, with their prices."""
+    community = await services.communities.of(interaction.guild_id or 0)
+    specs = await usable_models(services, interaction)
+    return _fitting([_priced(services, community, spec, spec.name) for spec in specs], typed)
 
 
-async def every_model(services: Services, typed: str) -> list[app_commands.Choice[str]]:
-    """Every model of the configured providers, for moderators."""
-    return _fitting([_choice(spec.id) for spec in services.registry.models.values()], typed)
+async def every_model(
+    services: Services, interaction: discord.Interaction[Any], typed: str
+) -> list[app_commands.Choice[str]]:
+    """Every model of the configured providers with its prices, for moderators."""
+    community = await services.communities.of(interaction.guild_id or 0)
+    specs = services.registry.models.values()
+    return _fitting([_priced(services, community, spec, spec.id) for spec in specs], typed)
 
 
 async def resolutions(
     services: Services, interaction: discord.Interaction[Any], typed: str
 ) -> list[app_commands.Choice[str]]:
     """What the chosen model, or any usable one, can make."""
-    offered = {name for spec in await _specs(services, interaction) for name in spec.resolutions}
+    most = (await services.communities.of(interaction.guild_id or 0)).limits.resolution
+    specs = await _specs(services, interaction)
+    offered = {name for spec in specs for name in allowed_resolutions(spec, most)}
     return _fitting([_choice(name) for name in sorted(offered, key=lambda name: int(name.rstrip("p")))], typed)
 
 
@@ -62,7 +80,9 @@ async def durations(
     services: Services, interaction: discord.Interaction[Any], typed: str
 ) -> list[app_commands.Choice[int]]:
     """The seconds that the chosen model, or any usable one, can make."""
-    offered = {seconds for spec in await _specs(services, interaction) for seconds in spec.durations}
+    most = (await services.communities.of(interaction.guild_id or 0)).limits.duration
+    specs = await _specs(services, interaction)
+    offered = {seconds for spec in specs for seconds in allowed_durations(spec, most)}
     fitting = [seconds for seconds in sorted(offered) if str(seconds).startswith(typed)]
     return [app_commands.Choice(name=f"{seconds} seconds", value=seconds) for seconds in fitting[:_MOST]]
 
@@ -93,6 +113,11 @@ async def _specs(services: Services, interaction: discord.Interaction[Any]) -> S
     usable = await usable_models(services, interaction)
     chosen = [spec for spec in usable if spec.id == getattr(interaction.namespace, "model", None)]
     return chosen or usable
+
+
+def _priced(services: Services, community: Community, spec: ModelSpec, name: str) -> app_commands.Choice[str]:
+    prices = price_text(services.pricing.range(spec, community.prices.get(spec.id)))
+    return app_commands.Choice(name=shortened(f"{name} · {prices}", _NAME), value=spec.id)
 
 
 def _choice(value: str) -> app_commands.Choice[str]:

@@ -8,19 +8,20 @@ from typing import Any, Final
 import discord
 from discord import app_commands
 
-from bot.communities.rules import Community
-from bot.credits.allowance import period_at
-from bot.credits.ledger import Account
 from bot.delivery.cards import WORDS, message_link, options_text
 from bot.delivery.messages import NO_MENTIONS, closing_files, result_file
+from bot.delivery.prices import price_text
+from bot.delivery.statements import statement_text
 from bot.delivery.words import credits_text, disarmed, fitting_lines, relative_time, shortened
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job, State
+from bot.services import Services
 from bot.tree import answer_privately
 from cogs import choices
 from cogs.feature import Feature, cancel_job
-from providers.options import MODE_NAMES, durations_text, one_of
+from cogs.paging import Page, answer_page
+from providers.options import MODE_NAMES, allowed_durations, allowed_resolutions, durations_text, one_of
 
 _SHOWN: Final = 10
 _MOST_CHOICES: Final = 25
@@ -46,9 +47,9 @@ class StatusCommands(Feature):
     @app_commands.command(name="balance", description="Your credits here, and when more come.")
     async def balance(self, interaction: discord.Interaction[Any]) -> None:
         """Tell what is available and held."""
-        community = await self.services.communities.of(interaction.guild_id or 0)
-        account = await self.services.decisions.account(community.guild_id, interaction.user.id)
-        await answer_privately(interaction, balance_text(account, community, next_period=self._next_period(community)))
+        roles = choices.place_of(interaction).role_ids
+        statement = await self.services.balances.of(interaction.guild_id or 0, interaction.user.id, roles)
+        await answer_privately(interaction, statement_text(statement))
 
     @app_commands.command(name="queue", description="The videos that are being made here.")
     async def queue(self, interaction: discord.Interaction[Any]) -> None:
@@ -68,13 +69,16 @@ class StatusCommands(Feature):
         usable = await choices.usable_models(self.services, interaction)
         if not usable:
             raise Refusal("No model may be used here. A moderator can allow one with `/wan-admin models allow`.")
+        community = await self.services.communities.of(interaction.guild_id or 0)
+        limits = community.limits
         embed = discord.Embed(title="Models", description="Name one in `model`, or leave it out.")
         for spec in usable[:_MOST_CHOICES]:
-            price = self.services.requests.price_from(spec)
+            resolutions = allowed_resolutions(spec, limits.resolution)
+            durations = allowed_durations(spec, limits.duration)
+            price = price_text(self.services.pricing.range(spec, community.prices.get(spec.id)))
             facts = (
                 f"Starts from {one_of(MODE_NAMES[mode] for mode in spec.modes)}\n"
-                f"{one_of(spec.resolutions)} · {durations_text(spec.durations)} · "
-                f"{'price unknown' if price is None else f'from {credits_text(price)}'}"
+                f"{one_of(resolutions)} · {durations_text(durations)} · {price}"
             )
             embed.add_field(name=f"{spec.name} (`{spec.id}`)", value=facts, inline=False)
         await interaction.response.send_message(embed=embed, ephemeral=True, allowed_mentions=NO_MENTIONS)
@@ -97,15 +101,11 @@ class StatusCommands(Feature):
     @app_commands.describe(job="Which one to get again: choose one of the suggestions")
     async def history(self, interaction: discord.Interaction[Any], job: str | None = None) -> None:
         """List the member's latest jobs, or give a kept video again."""
-        member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
         if job is not None:
             await self._serve_again(interaction, job.strip().lower())
             return
-        jobs = await self.services.database.read(partial(store.latest_of, **member, most=_SHOWN))
-        if not jobs:
-            await answer_privately(interaction, "You have made no video here yet. `/wan video` makes one.")
-            return
-        await answer_privately(interaction, fitting_lines(list(map(_history_line, jobs))))
+        page = await history_page(interaction, self.services, "", 0)
+        await answer_page(interaction, page, what="history")
 
     @history.autocomplete("job")
     async def _kept_jobs(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -118,9 +118,6 @@ class StatusCommands(Feature):
     async def help(self, interaction: discord.Interaction[Any]) -> None:
         """Explain everything on one page."""
         await answer_privately(interaction, HELP)
-
-    def _next_period(self, community: Community) -> str:
-        return relative_time(period_at(self.services.clock(), community.allowance.length).end)
 
     async def _own_open(self, interaction: discord.Interaction[Any]) -> list[Job]:
         member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
@@ -152,18 +149,14 @@ class StatusCommands(Feature):
             )
 
 
-def balance_text(account: Account, community: Community, *, next_period: str) -> str:
-    """``Available: 93``, ``Held: 7``, and when more comes."""
-    rule = community.allowance
-    lines = [f"Available: {account.available:,}", f"Held: {account.held:,}"]
-    if account.held:
-        lines.append("What is held belongs to videos under way: it is spent when they are posted, else it comes back.")
-    if rule.amount:
-        keeps = "" if rule.limit == rule.amount else f" Up to {rule.limit:,} pile up."
-        lines.append(f"You receive {credits_text(rule.amount)} each {rule.length}, the next {next_period}.{keeps}")
-    else:
-        lines.append("Moderators give credits here: there is no allowance.")
-    return "\n".join(lines)
+async def history_page(interaction: discord.Interaction[Any], services: Services, argument: str, skip: int) -> Page:
+    """Some of a member's jobs, the newest first."""
+    del argument
+    member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
+    jobs = await services.database.read(partial(store.latest_of, **member, most=_SHOWN + 1, skip=skip))
+    text = fitting_lines(list(map(_history_line, jobs[:_SHOWN])))
+    nothing = "You have made no video here yet. `/wan video` makes one."
+    return Page(text=text or nothing, step=_SHOWN, has_more=len(jobs) > _SHOWN)
 
 
 def _queue_line(job: Job, *, is_own: bool) -> str:

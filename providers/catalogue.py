@@ -282,3 +282,8 @@ MODELS: tuple[ModelSpec, ...] = (
     VTRIX_WAN_22_I2V_FLASH,
     DEMO,
 )
+
+#: every resolution that some model makes, ascending
+RESOLUTIONS: tuple[str, ...] = tuple(
+    sorted({name for spec in MODELS for name in spec.resolutions}, key=lambda name: int(name.rstrip("p")))
+)

@@ -5,18 +5,22 @@ All can be repeated without harm; giving and taking credits is done once for eac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
 from bot.clock import Clock
-from bot.communities import store
+from bot.communities import audit, describing, store
+from bot.communities.audit import Deed, mention
+from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
-from bot.communities.rules import Community, ModelRule
-from bot.communities.store import Deed
+from bot.communities.rules import Community, Limits, ModelRule
+from bot.communities.words import normalised_rule
 from bot.credits import ledger
-from bot.credits.accounts import refilled
+from bot.credits.accounts import Accounts
+from bot.credits.allowance import AllowanceRule
 from bot.credits.ledger import Account
+from bot.credits.pricing import PriceRule
 from bot.database.engine import Connection, Database
 from bot.errors import Refusal
 
@@ -30,159 +34,311 @@ class Actor:
     interaction_id: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """About whom something is decided."""
+
+    user_id: int
+    role_ids: Collection[int] = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Communal:
-    """A decision about the community: what it said before and says now."""
+class What:
+    """What is decided, in the audit's words."""
 
-    before: Community
-    after: Community
+    #: ``models.allow``
+    action: str
+    #: about which model, role, channel or member
+    target: str = ""
+    reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Balances:
-    """A decision about a member's credits: what was available before and is now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What was decided, in the audit's words."""
 
-    before: int
-    after: int
+    deed: Deed
+    #: as it is now
+    community: Community
+    #: what was changed, as an amount: of credits given, or taken
+    amount: int = 0
 
 
 class Decisions:
-    """Carries decisions out, and makes the memory of communities forget what is old."""
+    """Carries decisions out, and keeps the memory of communities true."""
 
-    def __init__(self, *, database: Database, communities: Communities, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        communities: Communities,
+        accounts: Accounts,
+        member_keys: MemberKeys,
+        keep_days: int,
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._communities = communities
+        self._accounts = accounts
+        self._member_keys = member_keys
+        self._keep_days = keep_days
         self._clock = clock
 
-    async def account(self, guild_id: int, member_id: int) -> Account:
-        """A member's account, with the allowance that is due."""
-        return await self._database.write(partial(self._account, guild_id=guild_id, member_id=member_id))
+    # --- credits -------------------------------------------------------------------------------
 
-    async def grant(self, actor: Actor, member_id: int, amount: int, reason: str) -> Balances:
+    async def grant(self, actor: Actor, member: Member, amount: int, reason: str) -> Change:
         """Give credits beside the allowance. Raises ``Refusal`` when it was done already."""
 
         def give(connection: Connection, account: Account) -> tuple[int, int]:
             return ledger.grant(connection, account, amount, now=self._clock()), amount
 
-        work = partial(self._book, actor=actor, member_id=member_id, action="credits.grant", reason=reason, book=give)
-        return await self._database.write(work)
+        what = What("credits.grant", mention(member.user_id), reason)
+        return await self._book(actor, member, what, give)
 
-    async def revoke(self, actor: Actor, member_id: int, amount: int, reason: str) -> Balances:
+    async def revoke(self, actor: Actor, member: Member, amount: int, reason: str) -> Change:
         """Take up to so many of the available credits. Raises ``Refusal`` when it was done already."""
 
         def take(connection: Connection, account: Account) -> tuple[int, int]:
             entry_id, taken = ledger.take(connection, account, amount, now=self._clock())
             return entry_id, -taken
 
-        work = partial(self._book, actor=actor, member_id=member_id, action="credits.revoke", reason=reason, book=take)
-        return await self._database.write(work)
+        what = What("credits.revoke", mention(member.user_id), reason)
+        return await self._book(actor, member, what, take)
 
-    async def rule_model(self, actor: Actor, rule: ModelRule) -> Communal:
+    # --- allowance -----------------------------------------------------------------------------
+
+    async def set_allowance(self, actor: Actor, rule: AllowanceRule) -> Change:
+        """Say what members receive. Raises ``Refusal`` for a cap below what somebody receives."""
+
+        def change(connection: Connection, before: Community) -> None:
+            _check_cap(max([rule.amount, *before.role_amounts.values()]), rule.cap)
+            store.set_allowance(connection, actor.guild_id, rule)
+
+        return await self._decide(actor, What("allowance.set"), change, describing.allowance)
+
+    async def set_role_amount(self, actor: Actor, role_id: int, amount: int | None) -> Change:
+        """Say what a role receives; None: what everybody does. Raises ``Refusal`` above the cap."""
+
+        def change(connection: Connection, before: Community) -> None:
+            _check_cap(amount or 0, before.allowance.cap)
+            store.set_role_amount(connection, actor.guild_id, role_id, amount)
+
+        describe = partial(describing.role_amount, role_id=role_id)
+        return await self._decide(actor, What("allowance.role", f"<@&{role_id}>"), change, describe)
+
+    # --- models --------------------------------------------------------------------------------
+
+    async def rule_model(self, actor: Actor, rule: ModelRule) -> Change:
         """Allow or deny a model."""
         action = "models.allow" if rule.is_allowed else "models.deny"
-        change = partial(store.set_model_rule, guild_id=actor.guild_id, rule=rule)
-        describe = partial(describe_rules, model=rule.model)
-        return await self._decide(actor, action, rule.model, change, describe)
+        change = _plain(store.set_model_rule, actor, rule=rule)
+        describe = partial(describing.rules_of_model, model=rule.model)
+        return await self._decide(actor, What(action, rule.model), change, describe)
 
-    async def log_to(self, actor: Actor, channel_id: int | None) -> Communal:
+    async def price_model(self, actor: Actor, model: str, rule: PriceRule | None) -> Change:
+        """Set the guild's own price of a model; None: the catalogue's."""
+        change = _plain(store.set_price, actor, model=model, rule=rule)
+        return await self._decide(
+            actor, What("models.price", model), change, lambda community: describing.price(community.prices.get(model))
+        )
+
+    async def choose_default(self, actor: Actor, model: str | None) -> Change:
+        """Say which model is taken when a member names none."""
+        change = _plain(store.set_default_model, actor, model=model)
+        return await self._decide(
+            actor, What("models.default"), change, lambda community: describing.model(community.default_model)
+        )
+
+    # --- rules ---------------------------------------------------------------------------------
+
+    async def set_limits(self, actor: Actor, change_of: Callable[[Limits], Limits]) -> Change:
+        """Change some limits and leave the others as they are."""
+
+        def change(connection: Connection, before: Community) -> None:
+            store.set_limits(connection, actor.guild_id, change_of(before.limits))
+
+        def describe(before: Community, after: Community) -> tuple[str, str]:
+            return describing.changed_limits(before.limits, after.limits, after.allowance.length)
+
+        return await self._compare(actor, What("limits.set"), change, describe)
+
+    async def allow_channel(self, actor: Actor, channel_id: int) -> Change:
+        """Take a denial back; else name a channel where the bot works, and from the first one on in no other."""
+
+        def change(connection: Connection, before: Community) -> None:
+            is_undone = before.channel_rules.get(channel_id) is False and not any(before.channel_rules.values())
+            is_allowed = None if is_undone else True
+            store.set_channel_rule(connection, actor.guild_id, channel_id, is_allowed=is_allowed)
+
+        return await self._decide(actor, What("channels.allow", f"<#{channel_id}>"), change, describing.channels)
+
+    async def deny_channel(self, actor: Actor, channel_id: int) -> Change:
+        """Let the bot not work in a channel."""
+        change = _plain(store.set_channel_rule, actor, channel_id=channel_id, is_allowed=False)
+        return await self._decide(actor, What("channels.deny", f"<#{channel_id}>"), change, describing.channels)
+
+    async def block_word(self, actor: Actor, text: str) -> Change:
+        """Block a word or an expression. Raises ``Refusal`` when nothing of it can be looked for."""
+        rule = _word_rule(text)
+        change = _plain(store.block_word, actor, text=rule)
+        return await self._decide(actor, What("words.block", rule), change, describing.words)
+
+    async def unblock_word(self, actor: Actor, text: str) -> Change:
+        """Block a word no more. Raises ``Refusal`` when it isn't blocked."""
+        rule = _word_rule(text)
+
+        def change(connection: Connection, before: Community) -> None:
+            if rule not in {word.text for word in before.blocked_words}:
+                raise Refusal(f"**text**: this isn't blocked. Blocked are: {describing.words(before)}.")
+            store.unblock_word(connection, actor.guild_id, rule)
+
+        return await self._decide(actor, What("words.unblock", rule), change, describing.words)
+
+    async def block_member(self, actor: Actor, user_id: int, reason: str) -> Change:
+        """Let a member make no videos."""
+        key = self._member_keys.of(actor.guild_id, user_id)
+        change = _plain(store.block_member, actor, member_key=key, reason=reason)
+        return await self._decide(
+            actor, What("members.block", mention(user_id), reason), change, partial(_blocked, key=key)
+        )
+
+    async def unblock_member(self, actor: Actor, user_id: int) -> Change:
+        """Let a member make videos again."""
+        key = self._member_keys.of(actor.guild_id, user_id)
+        change = _plain(store.unblock_member, actor, member_key=key)
+        return await self._decide(actor, What("members.unblock", mention(user_id)), change, partial(_blocked, key=key))
+
+    # --- the rest ------------------------------------------------------------------------------
+
+    async def log_to(self, actor: Actor, channel_id: int | None) -> Change:
         """Choose where moderators read of troubles."""
-        change = partial(store.set_log_channel, guild_id=actor.guild_id, channel_id=channel_id)
-        return await self._decide(actor, "log.channel", "", change, lambda community: str(community.log_channel_id))
+        change = _plain(store.set_log_channel, actor, channel_id=channel_id)
+        return await self._decide(
+            actor, What("log.channel"), change, lambda community: describing.channel(community.log_channel_id)
+        )
+
+    async def keep_for(self, actor: Actor, days: int | None) -> Change:
+        """Say how long prompts, pictures and videos are kept; None: as the operator says."""
+        change = _plain(store.set_keep_days, actor, days=days)
+        describe = partial(_kept, default=self._keep_days)
+        return await self._decide(actor, What("options.keep_days"), change, describe)
+
+    async def note(self, deed: Deed) -> bool:
+        """Write down what somebody did beside the decisions; false: this interaction did it already."""
+
+        def work(connection: Connection) -> bool:
+            is_new = deed.interaction_id is None or not audit.was_done(connection, deed.interaction_id)
+            if is_new:
+                audit.record(connection, deed, now=self._clock())
+            return is_new
+
+        return await self._database.write(work)
+
+    # --- how -----------------------------------------------------------------------------------
 
     async def _decide(
         self,
         actor: Actor,
-        action: str,
-        target: str,
-        change: Callable[[Connection], None],
+        what: What,
+        change: Callable[[Connection, Community], None],
         describe: Callable[[Community], str],
-    ) -> Communal:
-        def work(connection: Connection) -> Communal:
-            default = self._communities.default_allowance
+    ) -> Change:
+        def both(before: Community, after: Community) -> tuple[str, str]:
+            return describe(before), describe(after)
+
+        return await self._compare(actor, what, change, both)
+
+    async def _compare(
+        self,
+        actor: Actor,
+        what: What,
+        change: Callable[[Connection, Community], None],
+        describe: Callable[[Community, Community], tuple[str, str]],
+    ) -> Change:
+        def work(connection: Connection) -> Change:
             store.lock_guild(connection, actor.guild_id)
-            before = store.community(connection, actor.guild_id, default=default)
-            change(connection)
-            after = store.community(connection, actor.guild_id, default=default)
-            if not store.was_done(connection, actor.interaction_id):
-                old, new = describe(before), describe(after)
-                self._record(connection, actor, action=action, target=target, before=old, after=new)
-            return Communal(before, after)
+            before = self._communities.read(connection, actor.guild_id)
+            change(connection, before)
+            store.count_decision(connection, actor.guild_id)
+            after = self._communities.read(connection, actor.guild_id)
+            deed = _deed(actor, what, *describe(before, after))
+            if not audit.was_done(connection, actor.interaction_id):
+                audit.record(connection, deed, now=self._clock())
+            return Change(deed=deed, community=after)
 
-        changed = await self._database.write(work)
-        self._communities.forget(actor.guild_id)
-        return changed
+        return self._kept_in_mind(await self._database.write(work))
 
-    def _book(
+    async def _book(
         self,
-        connection: Connection,
-        *,
         actor: Actor,
-        member_id: int,
-        action: str,
-        reason: str,
+        member: Member,
+        what: What,
         book: Callable[[Connection, Account], tuple[int, int]],
-    ) -> Balances:
-        store.lock_guild(connection, actor.guild_id)
-        if store.was_done(connection, actor.interaction_id):
-            raise Refusal("This was done already; nothing was changed again.")
-        account = self._account(connection, guild_id=actor.guild_id, member_id=member_id)
-        entry_id, change = book(connection, account)
-        balances = Balances(account.available, account.available + change)
-        self._record(
-            connection,
-            actor,
-            action=action,
-            target=str(member_id),
-            before=str(balances.before),
-            after=str(balances.after),
-            reason=reason,
-            entry_id=entry_id,
+    ) -> Change:
+        """Book ``(entry's id, change)`` on a member's account, once for the interaction."""
+
+        def work(connection: Connection) -> Change:
+            community = self._communities.locked(connection, actor.guild_id)
+            if audit.was_done(connection, actor.interaction_id):
+                raise Refusal("This was done already; nothing was changed again.")
+            account = self._accounts.refilled(
+                connection, community, user_id=member.user_id, role_ids=member.role_ids, now=self._clock()
+            )
+            entry_id, amount = book(connection, account)
+            before, after = str(account.available), str(account.available + amount)
+            deed = _deed(actor, what, before, after, entry_id)
+            audit.record(connection, deed, now=self._clock())
+            return Change(deed=deed, community=community, amount=amount)
+
+        return await self._database.write(work)
+
+    def _kept_in_mind(self, change: Change) -> Change:
+        self._communities.keep(change.community)
+        return change
+
+
+def _plain(set_it: Callable[..., None], actor: Actor, **what: object) -> Callable[[Connection, Community], None]:
+    """A change that needs to know nothing of what was before."""
+
+    def change(connection: Connection, before: Community) -> None:
+        del before
+        set_it(connection, actor.guild_id, **what)
+
+    return change
+
+
+def _deed(actor: Actor, what: What, before: str, after: str, entry_id: int | None = None) -> Deed:
+    return Deed(
+        guild_id=actor.guild_id,
+        actor_id=actor.user_id,
+        interaction_id=actor.interaction_id,
+        action=what.action,
+        target=what.target,
+        before=before,
+        after=after,
+        reason=what.reason,
+        entry_id=entry_id,
+    )
+
+
+def _check_cap(amount: int, cap: int | None) -> None:
+    if cap is not None and cap < amount:
+        raise Refusal(
+            f"**cap**: at most {cap:,} would pile up, but somebody receives {amount:,} at once. Make the cap at least "
+            f"{amount:,}, or leave it out."
         )
-        return balances
-
-    def _account(self, connection: Connection, *, guild_id: int, member_id: int) -> Account:
-        community = store.community(connection, guild_id, default=self._communities.default_allowance)
-        rule, now = community.allowance, self._clock()
-        return refilled(connection, guild_id=guild_id, user_id=member_id, rule=rule, now=now)
-
-    def _record(
-        self,
-        connection: Connection,
-        actor: Actor,
-        *,
-        action: str,
-        target: str,
-        before: str,
-        after: str,
-        reason: str = "",
-        entry_id: int | None = None,
-    ) -> None:
-        deed = Deed(
-            guild_id=actor.guild_id,
-            actor_id=actor.user_id,
-            interaction_id=actor.interaction_id,
-            action=action,
-            target=target,
-            before=before,
-            after=after,
-            reason=reason,
-            entry_id=entry_id,
-        )
-        store.record(connection, deed, now=self._clock())
 
 
-def describe_rules(community: Community, model: str) -> str:
-    """What was decided about a model, in words: ``denied, allowed for <@&5>``."""
-    rules = sorted((rule for rule in community.model_rules if rule.model == model), key=lambda rule: rule.specificity)
-    everywhere = next((rule.is_allowed for rule in rules if rule.specificity == 0), True)
-    parts = [_verdict(is_allowed=everywhere)]
-    for rule in rules:
-        places = [f"in <#{rule.channel_id}>"] if rule.channel_id else []
-        places += [f"for <@&{rule.role_id}>"] if rule.role_id else []
-        if places:
-            parts.append(f"{_verdict(is_allowed=rule.is_allowed)} {' '.join(places)}")
-    return ", ".join(parts)
+def _word_rule(text: str) -> str:
+    rule = normalised_rule(text)
+    if not rule:
+        raise Refusal("**text**: there is no letter or digit in it. Write a word, as `fox`, `fox*` or `red fox`.")
+    return rule
 
 
-def _verdict(*, is_allowed: bool) -> str:
-    return "allowed" if is_allowed else "denied"
+def _blocked(community: Community, key: str) -> str:
+    return "blocked" if key in community.blocked_members else "not blocked"
+
+
+def _kept(community: Community, default: int) -> str:
+    return describing.keep_days(community.keep_days, default=default)

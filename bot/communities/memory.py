@@ -7,36 +7,39 @@ from functools import partial
 from bot.communities import store
 from bot.communities.rules import Community
 from bot.credits.allowance import AllowanceRule
-from bot.database.engine import Database
+from bot.database.engine import Connection, Database
 
 
 class Communities:
-    """A cache over the database. The transaction that spends reads the database itself."""
+    """A cache over the database. The transaction that spends compares versions under the guild's lock."""
 
     def __init__(self, *, database: Database, default: AllowanceRule) -> None:
         self._database = database
         self._default = default
         self._known: dict[int, Community] = {}
-        #: how often something was changed
-        self._changes = 0
-
-    @property
-    def default_allowance(self) -> AllowanceRule:
-        """What a guild gives that has decided nothing."""
-        return self._default
 
     async def of(self, guild_id: int) -> Community:
         """What a guild has decided."""
         known = self._known.get(guild_id)
         if known is None:
-            changes = self._changes
             known = await self._database.read(partial(store.community, guild_id=guild_id, default=self._default))
-            # what changed while it was read may not be in it
-            if changes == self._changes:
-                self._known[guild_id] = known
+            self.keep(known)
         return known
 
-    def forget(self, guild_id: int) -> None:
-        """Ask the database the next time: something was changed."""
-        self._changes += 1
-        self._known.pop(guild_id, None)
+    def locked(self, connection: Connection, guild_id: int) -> Community:
+        """What a guild has decided, as it surely is until the transaction ends. In a database thread."""
+        version = store.lock_guild(connection, guild_id)
+        known = self._known.get(guild_id)
+        if known is not None and known.version == version:
+            return known
+        return self.read(connection, guild_id)
+
+    def read(self, connection: Connection, guild_id: int) -> Community:
+        """What a guild has decided, as the transaction sees it. In a database thread."""
+        return store.community(connection, guild_id, default=self._default)
+
+    def keep(self, community: Community) -> None:
+        """Remember what was read and committed, unless something newer is known."""
+        known = self._known.get(community.guild_id)
+        if known is None or known.version < community.version:
+            self._known[community.guild_id] = community

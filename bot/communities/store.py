@@ -1,61 +1,103 @@
-"""What communities have decided, in the database, and the audit of who decided it."""
+"""What communities have decided, in the database. Every function is part of the caller's transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, RowMapping, Table, delete, insert, select, update
 
-from bot.communities.rules import Community, ModelRule
+from bot.communities.rules import Adult, Community, Limits, ModelRule
+from bot.communities.words import BlockedWord
 from bot.credits.allowance import AllowanceRule, PeriodLength
-from bot.database.tables import audit, guilds, model_rules
+from bot.credits.pricing import PriceRule
+from bot.database.tables import (
+    blocked_members,
+    blocked_words,
+    channel_rules,
+    guilds,
+    model_prices,
+    model_rules,
+    role_allowances,
+)
 from bot.database.upsert import insert_if_absent, insert_or_replace
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
-    """A change that a moderator made, for the audit."""
-
-    guild_id: int
-    actor_id: int
-    interaction_id: int
-    #: ``credits.grant``, ``models.allow``
-    action: str
-    target: str
-    before: str
-    after: str
-    reason: str = ""
-    #: the ledger entry that it explains
-    entry_id: int | None = None
+#: the columns of ``guilds`` that hold a field of ``Limits``
+_LIMITS = {
+    "member_jobs": "member_jobs",
+    "guild_jobs": "guild_jobs",
+    "member_period_jobs": "member_period_jobs",
+    "guild_period_jobs": "guild_period_jobs",
+    "duration": "max_duration",
+    "resolution": "max_resolution",
+    "confirm_above": "confirm_above",
+    "guild_budget": "guild_budget",
+    "adult": "adult",
+}
 
 
 def community(connection: Connection, guild_id: int, *, default: AllowanceRule) -> Community:
     """Everything that a guild has decided, the operator's default where it hasn't."""
     row = connection.execute(select(guilds).where(guilds.c.guild_id == guild_id)).mappings().one_or_none()
-    rules = _model_rules(connection, guild_id)
     if row is None:
-        return Community(guild_id=guild_id, allowance=default, model_rules=rules)
-    length = row["allowance_period"]
-    allowance = AllowanceRule(
-        amount=default.amount if row["allowance_amount"] is None else row["allowance_amount"],
-        length=default.length if length is None else PeriodLength(length),
-        cap=row["allowance_cap"],
-    )
+        return Community(guild_id=guild_id, allowance=default)
     return Community(
         guild_id=guild_id,
-        allowance=allowance,
-        model_rules=rules,
+        version=row["version"],
+        allowance=_allowance(row, default),
+        role_amounts={each["role_id"]: each["amount"] for each in _rows(connection, role_allowances, guild_id)},
+        limits=_limits(row),
+        model_rules=tuple(_model_rule(each) for each in _rows(connection, model_rules, guild_id)),
+        prices={each["model"]: _price(each) for each in _rows(connection, model_prices, guild_id)},
         default_model=row["default_model"],
+        channel_rules={each["channel_id"]: each["is_allowed"] for each in _rows(connection, channel_rules, guild_id)},
+        blocked_words=tuple(
+            BlockedWord(each["number"], each["text"]) for each in _rows(connection, blocked_words, guild_id)
+        ),
+        blocked_members={each["member_key"]: each["reason"] for each in _rows(connection, blocked_members, guild_id)},
         log_channel_id=row["log_channel_id"],
+        keep_days=row["keep_days"],
     )
 
 
-def lock_guild(connection: Connection, guild_id: int) -> None:
-    """Let one transaction at a time decide on this guild's limits."""
+def lock_guild(connection: Connection, guild_id: int) -> int:
+    """Let one transaction at a time decide on this guild; gives the version of what it has decided."""
     insert_if_absent(connection, guilds, guild_id=guild_id)
-    connection.execute(select(guilds.c.guild_id).where(guilds.c.guild_id == guild_id).with_for_update())
+    locked = select(guilds.c.version).where(guilds.c.guild_id == guild_id).with_for_update()
+    return connection.execute(locked).scalar_one()
+
+
+def count_decision(connection: Connection, guild_id: int) -> None:
+    """Make a new version, so that nobody goes on with what was remembered."""
+    change = update(guilds).where(guilds.c.guild_id == guild_id)
+    connection.execute(change.values(version=guilds.c.version + 1))
+
+
+def set_allowance(connection: Connection, guild_id: int, rule: AllowanceRule) -> None:
+    """Say what members receive."""
+    _set(
+        connection,
+        guild_id,
+        allowance_amount=rule.amount,
+        allowance_period=str(rule.length),
+        allowance_cap=rule.cap,
+    )
+
+
+def set_role_amount(connection: Connection, guild_id: int, role_id: int, amount: int | None) -> None:
+    """Say what a role receives; None: what everybody does."""
+    if amount is None:
+        key = (role_allowances.c.guild_id == guild_id, role_allowances.c.role_id == role_id)
+        connection.execute(delete(role_allowances).where(*key))
+    else:
+        insert_or_replace(connection, role_allowances, guild_id=guild_id, role_id=role_id, amount=amount)
+
+
+def set_limits(connection: Connection, guild_id: int, limits: Limits) -> None:
+    """Replace every limit."""
+    fields = asdict(limits)
+    _set(connection, guild_id, **{column: fields[name] for name, column in _LIMITS.items()})
 
 
 def set_model_rule(connection: Connection, guild_id: int, rule: ModelRule) -> None:
@@ -71,39 +113,97 @@ def set_model_rule(connection: Connection, guild_id: int, rule: ModelRule) -> No
     )
 
 
+def set_price(connection: Connection, guild_id: int, model: str, rule: PriceRule | None) -> None:
+    """Set a guild's own price of a model; None: the catalogue's."""
+    if rule is None:
+        key = (model_prices.c.guild_id == guild_id, model_prices.c.model == model)
+        connection.execute(delete(model_prices).where(*key))
+    else:
+        factor = None if rule.factor is None else str(rule.factor)
+        insert_or_replace(connection, model_prices, guild_id=guild_id, model=model, credits=rule.credits, factor=factor)
+
+
+def set_default_model(connection: Connection, guild_id: int, model: str | None) -> None:
+    """Say which model is taken when a member names none."""
+    _set(connection, guild_id, default_model=model)
+
+
+def set_channel_rule(connection: Connection, guild_id: int, channel_id: int, *, is_allowed: bool | None) -> None:
+    """Say that the bot works in a channel, or doesn't; None: nothing is said of it."""
+    if is_allowed is None:
+        key = (channel_rules.c.guild_id == guild_id, channel_rules.c.channel_id == channel_id)
+        connection.execute(delete(channel_rules).where(*key))
+    else:
+        insert_or_replace(connection, channel_rules, guild_id=guild_id, channel_id=channel_id, is_allowed=is_allowed)
+
+
+def block_word(connection: Connection, guild_id: int, text: str) -> None:
+    """Block a normalised word or expression, under the lowest free number; nothing if it is blocked already."""
+    ours = blocked_words.c.guild_id == guild_id
+    taken = dict(connection.execute(select(blocked_words.c.text, blocked_words.c.number).where(ours)).tuples().all())
+    if text not in taken:
+        number = next(number for number in range(1, len(taken) + 2) if number not in taken.values())
+        connection.execute(insert(blocked_words).values(guild_id=guild_id, number=number, text=text))
+
+
+def unblock_word(connection: Connection, guild_id: int, text: str) -> None:
+    """Block a word no more."""
+    key = (blocked_words.c.guild_id == guild_id, blocked_words.c.text == text)
+    connection.execute(delete(blocked_words).where(*key))
+
+
+def block_member(connection: Connection, guild_id: int, member_key: str, reason: str) -> None:
+    """Let a member make no videos."""
+    insert_or_replace(connection, blocked_members, guild_id=guild_id, member_key=member_key, reason=reason)
+
+
+def unblock_member(connection: Connection, guild_id: int, member_key: str) -> None:
+    """Let a member make videos again."""
+    key = (blocked_members.c.guild_id == guild_id, blocked_members.c.member_key == member_key)
+    connection.execute(delete(blocked_members).where(*key))
+
+
 def set_log_channel(connection: Connection, guild_id: int, channel_id: int | None) -> None:
     """Say where moderators read of troubles; None: nowhere."""
-    connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(log_channel_id=channel_id))
+    _set(connection, guild_id, log_channel_id=channel_id)
 
 
-def record(connection: Connection, deed: Deed, *, now: datetime) -> None:
-    """Write a row of the audit."""
-    values = {
-        "guild_id": deed.guild_id,
-        "actor_id": deed.actor_id,
-        "interaction_id": deed.interaction_id,
-        "action": deed.action,
-        "target": deed.target,
-        "before": deed.before,
-        "after": deed.after,
-        "reason": deed.reason,
-        "entry_id": deed.entry_id,
-        "created_at": now,
-    }
-    connection.execute(insert(audit).values(values))
+def set_keep_days(connection: Connection, guild_id: int, days: int | None) -> None:
+    """Say how long prompts, pictures and videos are kept; None: as the operator says."""
+    _set(connection, guild_id, keep_days=days)
 
 
-def was_done(connection: Connection, interaction_id: int) -> bool:
-    """Whether this interaction has changed something already."""
-    return connection.execute(select(audit.c.id).where(audit.c.interaction_id == interaction_id)).first() is not None
+def _set(connection: Connection, guild_id: int, **values: object) -> None:
+    connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(values))
 
 
-def _model_rules(connection: Connection, guild_id: int) -> tuple[ModelRule, ...]:
-    rows: Sequence[tuple[str, bool, int, int]] = [
-        (row.model, row.is_allowed, row.channel_id, row.role_id)
-        for row in connection.execute(select(model_rules).where(model_rules.c.guild_id == guild_id))
-    ]
-    return tuple(
-        ModelRule(model=model, is_allowed=is_allowed, channel_id=channel_id, role_id=role_id)
-        for model, is_allowed, channel_id, role_id in rows
+def _rows(connection: Connection, table: Table, guild_id: int) -> list[RowMapping]:
+    query = select(table).where(table.c.guild_id == guild_id).order_by(*table.primary_key)
+    return list(connection.execute(query).mappings())
+
+
+def _allowance(row: RowMapping, default: AllowanceRule) -> AllowanceRule:
+    length = row["allowance_period"]
+    return AllowanceRule(
+        amount=default.amount if row["allowance_amount"] is None else row["allowance_amount"],
+        length=default.length if length is None else PeriodLength(length),
+        cap=row["allowance_cap"],
     )
+
+
+def _limits(row: RowMapping) -> Limits:
+    """What is set; the defaults of ``Limits`` for the rest."""
+    given: dict[str, Any] = {name: row[column] for name, column in _LIMITS.items() if row[column] is not None}
+    if "adult" in given:
+        given["adult"] = Adult(given["adult"])
+    return Limits(**given)
+
+
+def _model_rule(row: RowMapping) -> ModelRule:
+    return ModelRule(
+        model=row["model"], is_allowed=row["is_allowed"], channel_id=row["channel_id"], role_id=row["role_id"]
+    )
+
+
+def _price(row: RowMapping) -> PriceRule:
+    return PriceRule(credits=row["credits"], factor=None if row["factor"] is None else Decimal(row["factor"]))

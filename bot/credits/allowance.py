@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -42,6 +42,10 @@ class AllowanceRule:
     def limit(self) -> int:
         """The most that may be available from the allowance."""
         return self.amount if self.cap is None else self.cap
+
+    def with_amount(self, amount: int) -> AllowanceRule:
+        """The same rule for somebody who receives another amount."""
+        return replace(self, amount=amount)
 
 
 @dataclass(frozen=True, slots=True)

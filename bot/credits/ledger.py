@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, RowMapping, and_, func, insert, or_, select, true, update
+from sqlalchemy import Connection, Row, RowMapping, and_, case, func, insert, or_, select, true, update
 
 from bot.credits.allowance import AllowanceRule, Period, refill
-from bot.database.tables import accounts, allowance_grants, ledger_entries
+from bot.database.tables import accounts, allowance_grants, forgotten_grants, ledger_entries
 from bot.database.upsert import insert_if_absent
 
 
@@ -47,6 +47,26 @@ class Balance:
     allowance: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movements:
+    """What has changed the available credits of an account in some time, by its cause."""
+
+    allowance: int
+    #: by moderators, beside the allowance
+    given: int
+    #: by moderators; not above 0
+    taken: int
+    #: held and spent, less what came back; not above 0 unless something from before came back
+    videos: int
+    #: of the allowance, over the cap; not above 0
+    expired: int
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        return self.allowance + self.given + self.taken + self.videos + self.expired
+
+
 @dataclass(frozen=True, slots=True)
 class Mismatch:
     """An account whose balance isn't the sum of its entries. There must never be one."""
@@ -70,18 +90,23 @@ def locked(connection: Connection, account_id: int) -> Account:
 
 
 def give_allowance(
-    connection: Connection, account: Account, rule: AllowanceRule, period: Period, *, now: datetime
+    connection: Connection, account: Account, rule: AllowanceRule, period: Period, *, member_key: str, now: datetime
 ) -> Account:
-    """Book what the period still owes the member; nothing when it owes nothing."""
+    """Book what the period still owes the member; nothing when it owes nothing.
+
+    ``member_key`` is what a deleted account of the same member would have left behind.
+    """
     key = and_(allowance_grants.c.account_id == account.id, allowance_grants.c.period == period.key)
-    granted = connection.execute(select(allowance_grants.c.granted).where(key)).scalar()
-    due = refill(rule, granted=granted or 0, available_allowance=account.allowance)
+    recorded = connection.execute(select(allowance_grants.c.granted).where(key)).scalar()
+    granted = _forgotten(connection, member_key, period) if recorded is None else recorded
+    due = refill(rule, granted=granted, available_allowance=account.allowance)
     if not due.is_due:
         return account
-    if granted is None:
-        connection.execute(insert(allowance_grants).values(account_id=account.id, period=period.key, granted=due.grant))
+    total = granted + due.grant
+    if recorded is None:
+        connection.execute(insert(allowance_grants).values(account_id=account.id, period=period.key, granted=total))
     else:
-        connection.execute(update(allowance_grants).where(key).values(granted=granted + due.grant))
+        connection.execute(update(allowance_grants).where(key).values(granted=total))
     _book(connection, account.id, "grant", available=due.grant, allowance=due.grant, now=now)
     if due.expire:
         _book(connection, account.id, "expire", available=-due.expire, allowance=-due.expire, now=now)
@@ -147,6 +172,29 @@ def refund(connection: Connection, *, job_id: str, now: datetime) -> None:
     _book(connection, held["account_id"], "refund", available=spent, allowance=allowance, job_id=job_id, now=now)
 
 
+def movements(connection: Connection, account: Account, *, since: datetime) -> Movements:
+    """What has changed an account's available credits since then."""
+    entry = ledger_entries.c
+    from_allowance = case((entry.allowance_change != 0, 1), else_=0)
+    query = (
+        select(entry.kind, from_allowance, func.sum(entry.available_change))
+        .where(entry.account_id == account.id, entry.created_at >= since)
+        .group_by(entry.kind, from_allowance)
+    )
+    sums = {(kind, bool(allowance)): int(total) for kind, allowance, total in connection.execute(query)}
+
+    def of(*kinds: str) -> int:
+        return sum(total for (kind, _), total in sums.items() if kind in kinds)
+
+    return Movements(
+        allowance=sums.get(("grant", True), 0),
+        given=sums.get(("grant", False), 0),
+        taken=of("adjust"),
+        videos=of("hold", "release", "settle", "refund"),
+        expired=of("expire"),
+    )
+
+
 def mismatches(connection: Connection, *, only_held: bool = False) -> Sequence[Mismatch]:
     """Compare every account (or only those with something held) with the sum of its entries."""
     entry = ledger_entries.c
@@ -167,6 +215,12 @@ def mismatches(connection: Connection, *, only_held: bool = False) -> Sequence[M
         .where(chosen, or_(*(recorded != total for recorded, total in pairs)))
     )
     return [_mismatch(row) for row in connection.execute(query)]
+
+
+def _forgotten(connection: Connection, member_key: str, period: Period) -> int:
+    """What the member was given in the period before everything about them was deleted."""
+    key = and_(forgotten_grants.c.member_key == member_key, forgotten_grants.c.period == period.key)
+    return connection.execute(select(forgotten_grants.c.granted).where(key)).scalar() or 0
 
 
 def _account(row: RowMapping) -> Account:

@@ -14,6 +14,16 @@ class PriceUnknown(Exception):  # noqa: N818 - it names what happened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRule:
+    """A guild's own price of a model, in place of the catalogue's: one of the two is set."""
+
+    #: for each job, whatever its options
+    credits: int | None = None
+    #: of the catalogue's price
+    factor: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pricing:
     """How upstream prices become credits.
 
@@ -25,10 +35,24 @@ class Pricing:
     usd_per_vendor_credit: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
     own_prices: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict[str, Mapping[str, Decimal]])
 
-    def credits(self, spec: ModelSpec, *, resolution: str, duration: int) -> int:
-        """The price, rounded up once. Raises ``PriceUnknown``."""
+    def credits(self, spec: ModelSpec, *, resolution: str, duration: int, rule: PriceRule | None = None) -> int:
+        """The price, rounded up once; ``rule`` is the guild's own. Raises ``PriceUnknown``."""
+        if rule is not None and rule.credits is not None:
+            return rule.credits
         usd = self.upstream_usd(spec, resolution=resolution, duration=duration)
-        return int((usd * self.credits_per_usd).to_integral_value(ROUND_CEILING))
+        factor = Decimal(1) if rule is None or rule.factor is None else rule.factor
+        return int((usd * self.credits_per_usd * factor).to_integral_value(ROUND_CEILING))
+
+    def range(self, spec: ModelSpec, rule: PriceRule | None = None) -> tuple[int, int] | None:
+        """The lowest and the highest price of a model, in credits; None: unknown."""
+        prices: list[int] = []
+        for resolution in spec.resolutions:
+            for duration in spec.durations:
+                try:
+                    prices.append(self.credits(spec, resolution=resolution, duration=duration, rule=rule))
+                except PriceUnknown:
+                    continue
+        return (min(prices), max(prices)) if prices else None
 
     def upstream_usd(self, spec: ModelSpec, *, resolution: str, duration: int) -> Decimal:
         """What the vendor is expected to charge, in US dollars. Raises ``PriceUnknown``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from bot.database.tables import remembered
-from bot.database.upsert import insert_or_replace
+from bot.database.upsert import insert_if_absent, insert_or_replace
 
 
 def recall(connection: Connection, name: str) -> str | None:
@@ -16,3 +16,9 @@ def recall(connection: Connection, name: str) -> str | None:
 def remember(connection: Connection, name: str, value: str) -> None:
     """Remember a value in place of an earlier one."""
     insert_or_replace(connection, remembered, name=name, value=value)
+
+
+def recall_or_begin(connection: Connection, name: str, value: str) -> str:
+    """What was remembered under a name; if nothing was, this value from now on, whoever asks."""
+    insert_if_absent(connection, remembered, name=name, value=value)
+    return connection.execute(select(remembered.c.value).where(remembered.c.name == name)).scalar_one()

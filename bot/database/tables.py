@@ -75,6 +75,23 @@ guilds = Table(
     Column("default_model", String(80)),
     # where moderators read of troubles
     Column("log_channel_id", BigInteger),
+    # counts the decisions, so that a process sees whether what it remembers is still true
+    Column("version", Integer, nullable=False, server_default=text("0")),
+    # None: no limit; for jobs at once: the default of bot.communities.rules
+    Column("member_jobs", Integer),
+    Column("guild_jobs", Integer),
+    Column("member_period_jobs", Integer),
+    Column("guild_period_jobs", Integer),
+    Column("max_duration", Integer),
+    Column("max_resolution", String(8)),
+    Column("confirm_above", Integer),
+    Column("guild_budget", BigInteger),
+    # where models that can make adult content may be used (bot.communities.rules.Adult)
+    Column("adult", String(16)),
+    # how long prompts, pictures and videos are kept; None: the operator's WANBOT_KEEP_DAYS
+    Column("keep_days", Integer),
+    # the bot was removed; what is known of the guild is deleted in a while
+    Column("left_at", Instant),
 )
 
 accounts = Table(
@@ -151,6 +168,25 @@ allowance_grants = Table(
     Column("granted", BigInteger, nullable=False),
 )
 
+#: The same for members whose data was deleted: a keyed hash in place of the account, until the period ends.
+forgotten_grants = Table(
+    "forgotten_grants",
+    metadata,
+    Column("member_key", String(64), primary_key=True),
+    Column("period", String(20), primary_key=True),
+    Column("granted", BigInteger, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+)
+
+#: What a role receives each period in place of the guild's amount.
+role_allowances = Table(
+    "role_allowances",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("role_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("amount", Integer, nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -197,6 +233,10 @@ jobs = Table(
     # ids of models that could do the same, separated by spaces
     Column("alternatives", Text),
     Column("ended_at", Instant),
+    # the posted video was deleted, by its owner or a moderator
+    Column("removed_at", Instant),
+    # prompt, pictures and video were deleted when their time was over
+    Column("purged_at", Instant),
     CheckConstraint(
         "state IN ('queued', 'submitting', 'running', 'delivering', 'succeeded', 'failed', 'expired', 'cancelled',"
         " 'lost')",
@@ -211,6 +251,13 @@ jobs = Table(
         postgresql_where=text("ended_at IS NULL"),
     ),
     Index("ix_jobs_guild_id", "guild_id", "user_id", "created_at"),
+    Index("ix_jobs_guild_period", "guild_id", "created_at"),
+    Index(
+        "ix_jobs_kept",
+        "ended_at",
+        sqlite_where=text("purged_at IS NULL AND ended_at IS NOT NULL"),
+        postgresql_where=text("purged_at IS NULL AND ended_at IS NOT NULL"),
+    ),
 )
 
 job_events = Table(
@@ -234,6 +281,46 @@ model_rules = Table(
     Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
     Column("role_id", BigInteger, primary_key=True, autoincrement=False),
     Column("is_allowed", Boolean, nullable=False),
+)
+
+#: A guild's own prices, in place of the catalogue's: flat credits for each job, or a factor.
+model_prices = Table(
+    "model_prices",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", String(80), primary_key=True),
+    Column("credits", Integer),
+    Column("factor", String(16)),
+    CheckConstraint("(credits IS NULL) <> (factor IS NULL)", name="credits_or_factor"),
+)
+
+#: Where the bot works: where it is allowed, once one channel is; else everywhere but where it is denied.
+channel_rules = Table(
+    "channel_rules",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("is_allowed", Boolean, nullable=False),
+)
+
+blocked_words = Table(
+    "blocked_words",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    # by which members are told of the rule, not of the word
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # normalised: see bot.communities.words
+    Column("text", String(120), nullable=False),
+    UniqueConstraint("guild_id", "text", name="uq_blocked_words_guild_id_text"),
+)
+
+#: A block outlives the deletion of the member's data: by then it is known by the keyed hash alone.
+blocked_members = Table(
+    "blocked_members",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("member_key", String(64), primary_key=True),
+    Column("reason", Text, nullable=False),
 )
 
 audit = Table(

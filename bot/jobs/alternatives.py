@@ -20,5 +20,8 @@ def able_models(
     return [
         spec
         for spec in models
-        if mode in spec.modes and community.allows(spec.id, place) and not is_paused(spec.provider)
+        if mode in spec.modes
+        and community.allows(spec, place)
+        and community.can_make(spec)
+        and not is_paused(spec.provider)
     ]

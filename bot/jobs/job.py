@@ -143,6 +143,8 @@ class Job:
     advice: str | None = None
     alternatives: str | None = None
     ended_at: datetime | None = None
+    removed_at: datetime | None = None
+    purged_at: datetime | None = None
 
 
 def new_id(now: datetime, chance: int) -> str:

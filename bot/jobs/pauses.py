@@ -28,6 +28,10 @@ class Pauses:
         """Whether submissions to this provider are refused."""
         return provider in self._retry_at
 
+    def retry_at(self, provider: str) -> datetime | None:
+        """When a paused provider is asked again; None: it isn't paused."""
+        return self._retry_at.get(provider)
+
     def pause(self, provider: Provider, error: AuthFailed) -> bool:
         """Take no submissions for now, and tell the operator, once; true: it wasn't paused before."""
         if provider.name in self._retry_at:

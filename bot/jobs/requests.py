@@ -8,23 +8,21 @@ from datetime import datetime
 from functools import partial
 
 from bot.clock import Clock
-from bot.communities import store as communities_store
+from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
-from bot.communities.rules import MAX_WAITING, Community, Place
+from bot.communities.rules import Community, Place
 from bot.credits import ledger
-from bot.credits.accounts import refilled
-from bot.credits.allowance import period_at
+from bot.credits.accounts import Accounts
+from bot.credits.allowance import AllowanceRule, period_at
 from bot.credits.pricing import PriceUnknown, Pricing
 from bot.database.engine import Connection, Database
 from bot.delivery.words import credits_text, relative_time
 from bot.errors import AlreadyAccepted, Refusal
-from bot.jobs import store
-from bot.jobs.alternatives import able_models
+from bot.jobs import policy, store
+from bot.jobs.choosing import Chooser
 from bot.jobs.job import Job, Request, State, StoredMedia, new_id
-from bot.jobs.pauses import Pauses
-from providers.options import OptionProblem, Options, OptionsRefused, Wish, check_options, mode_of
-from providers.registry import Registry
-from providers.types import Mode, ModelSpec
+from providers.options import Options, OptionsRefused, Wish, check_options, mode_of
+from providers.types import ModelSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +50,8 @@ class Prepared:
     spec: ModelSpec
     options: Options
     quote: int
+    #: it costs so much that the member is asked first
+    is_dear: bool
 
 
 class Requests:
@@ -62,126 +62,103 @@ class Requests:
         *,
         database: Database,
         communities: Communities,
-        registry: Registry,
+        accounts: Accounts,
+        member_keys: MemberKeys,
+        chooser: Chooser,
         pricing: Pricing,
-        pauses: Pauses,
         clock: Clock,
         chance: Callable[[], int],
     ) -> None:
         self._database = database
         self._communities = communities
-        self._registry = registry
+        self._accounts = accounts
+        self._member_keys = member_keys
+        self._chooser = chooser
         self._pricing = pricing
-        self._pauses = pauses
         self._clock = clock
         self._chance = chance
 
     async def prepare(self, ask: Ask) -> Prepared:
-        """Choose the model, check every option, quote the price. Raises ``Refusal``."""
+        """Check the rules, choose the model, check every option, quote the price. Raises ``Refusal``."""
         community = await self._communities.of(ask.guild_id)
+        self._check_asker(community, ask)
+        limits = community.limits
         try:
             spec = await self._model(ask, community)
-            options = check_options(spec, ask.wish)
+            options = check_options(spec, ask.wish, max_resolution=limits.resolution, max_duration=limits.duration)
         except OptionsRefused as error:
             raise Refusal.of(error.problems) from error
+        quote = self._quote(community, spec, options)
         return Prepared(
             job_id=new_id(self._clock(), self._chance()),
             ask=ask,
             spec=spec,
             options=options,
-            quote=self._quote(spec, options),
+            quote=quote,
+            is_dear=limits.confirm_above is not None and quote > limits.confirm_above,
         )
 
     async def accept(self, prepared: Prepared, media: Mapping[str, StoredMedia]) -> Job:
         """Hold the credits and store the job. Raises ``Refusal`` and ``AlreadyAccepted``."""
         return await self._database.write(partial(self._accept, prepared=prepared, media=media))
 
-    def usable(self, community: Community, place: Place) -> list[ModelSpec]:
-        """The models that may be used here, in the order of the catalogue."""
-        return [spec for spec in self._registry.models.values() if community.allows(spec.id, place)]
-
-    def price_from(self, spec: ModelSpec) -> int | None:
-        """The lowest price of a model, in credits; None: unknown."""
-        prices: list[int] = []
-        for resolution in spec.resolutions:
-            try:
-                prices.append(self._pricing.credits(spec, resolution=resolution, duration=spec.durations[0]))
-            except PriceUnknown:
-                continue
-        return min(prices, default=None)
-
     async def _model(self, ask: Ask, community: Community) -> ModelSpec:
-        mode = mode_of(ask.wish)
-        usable = {spec.id: spec for spec in self.usable(community, ask.place)}
         if ask.model is not None:
-            return self._chosen(ask.model, usable)
+            return self._chooser.named(ask.model, community, ask.place)
+        mode = mode_of(ask.wish)
         last = await self._database.read(partial(store.last_model, guild_id=ask.guild_id, user_id=ask.user_id))
-        able = able_models(
-            usable.values(), mode=mode, community=community, place=ask.place, is_paused=self._pauses.is_paused
-        )
-        if last in {spec.id for spec in able}:
-            return usable[last]
-        if community.default_model in usable:
-            return self._chosen(community.default_model, usable)
-        if able:
-            return able[0]
-        if not usable:
-            raise Refusal("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`.")
-        raise OptionsRefused([_why_none_can(mode)])
+        return self._chooser.suiting(mode, community, ask.place, last=last)
 
-    def _chosen(self, model: str, usable: Mapping[str, ModelSpec]) -> ModelSpec:
-        spec = usable.get(model)
-        names = ", ".join(f"`{each}`" for each in usable) or "none"
-        if spec is None:
-            raise Refusal(f"**model**: `{_shown(model)}` {self._what_is_wrong(model)}. You can use: {names}.")
-        if self._pauses.is_paused(spec.provider):
-            others = ", ".join(f"`{each.id}`" for each in usable.values() if not self._pauses.is_paused(each.provider))
-            hint = f" Meanwhile you can use: {others}." if others else ""
-            text = f"`{spec.id}` can't be used at the moment; the people who run this bot have been told."
-            raise Refusal(f"**model**: {text}{hint}")
-        return spec
+    def _check_asker(self, community: Community, ask: Ask) -> None:
+        member_key = self._member_keys.of(ask.guild_id, ask.user_id)
+        policy.check_asker(community, ask.place, member_key=member_key, prompt=ask.wish.prompt)
 
-    def _what_is_wrong(self, model: str) -> str:
-        """Why a model can't be used, in words that follow its name."""
-        if model in self._registry.models:
-            return "isn't allowed here"
-        retired = self._registry.every.get(model)
-        if retired is not None and retired.successor is not None:
-            return f"isn't offered any more; its successor is `{retired.successor}`"
-        return "isn't a model that I know"
-
-    def _quote(self, spec: ModelSpec, options: Options) -> int:
+    def _quote(self, community: Community, spec: ModelSpec, options: Options) -> int:
+        rule = community.prices.get(spec.id)
         try:
-            return self._pricing.credits(spec, resolution=options.resolution, duration=options.duration)
+            return self._pricing.credits(spec, resolution=options.resolution, duration=options.duration, rule=rule)
         except PriceUnknown as error:
             raise Refusal(f"**model**: the price of `{spec.id}` isn't known, so it can't be used yet.") from error
 
     def _accept(self, connection: Connection, *, prepared: Prepared, media: Mapping[str, StoredMedia]) -> Job:
         ask, now = prepared.ask, self._clock()
-        communities_store.lock_guild(connection, ask.guild_id)
-        community = communities_store.community(connection, ask.guild_id, default=self._communities.default_allowance)
+        community = self._communities.locked(connection, ask.guild_id)
         claimed = store.by_interaction(connection, ask.interaction_id)
         if claimed is not None:
             raise AlreadyAccepted(claimed)
-        if not community.allows(prepared.spec.id, ask.place):
-            raise Refusal(f"**model**: `{prepared.spec.id}` isn't allowed here any more.")
-        if store.count_waiting(connection, ask.guild_id, ask.user_id) >= MAX_WAITING:
-            raise Refusal(f"You have {MAX_WAITING} videos waiting already. Wait for one, or `/wan cancel` one.")
-        rule = community.allowance
-        account = refilled(connection, guild_id=ask.guild_id, user_id=ask.user_id, rule=rule, now=now)
+        self._check_rules(connection, community, prepared, now=now)
+        account = self._accounts.refilled(
+            connection, community, user_id=ask.user_id, role_ids=ask.place.role_ids, now=now
+        )
         job = _job(prepared, media, account.id, now=now)
         if not store.add(connection, job):
             raise RuntimeError(f"the id {job.id} is taken")  # one in a million; nothing is charged
         try:
             ledger.hold(connection, account, prepared.quote, job_id=job.id, now=now)
         except ledger.InsufficientCredits as error:
-            more = "Ask a moderator for more."
-            if rule.amount:
-                more = f"More come {relative_time(period_at(now, rule.length).end)}."
-            held = f", and {account.held:,} held for videos under way" if account.held else ""
-            text = f"This costs {credits_text(error.price)}; you have {error.available:,}{held}. {more}"
-            raise Refusal(text) from error
+            rule = community.allowance_for(ask.place.role_ids)
+            raise Refusal(_too_dear(error, held=account.held, rule=rule, now=now)) from error
         return job
+
+    def _check_rules(self, connection: Connection, community: Community, prepared: Prepared, *, now: datetime) -> None:
+        """Everything that may have changed since ``prepare``, and what only the database knows."""
+        ask, limits = prepared.ask, community.limits
+        self._check_asker(community, ask)
+        if not community.allows(prepared.spec, ask.place):
+            raise Refusal(f"**model**: `{prepared.spec.id}` isn't allowed here any more.")
+        policy.check_waiting(store.count_waiting(connection, ask.guild_id, ask.user_id))
+        if limits.counts_periods:
+            period = period_at(now, community.allowance.length)
+            use = store.use_since(connection, ask.guild_id, ask.user_id, since=period.start)
+            policy.check_period(limits, use, price=prepared.quote, period=period)
+
+
+def _too_dear(error: ledger.InsufficientCredits, *, held: int, rule: AllowanceRule, now: datetime) -> str:
+    more = (
+        f"More come {relative_time(period_at(now, rule.length).end)}." if rule.amount else "Ask a moderator for more."
+    )
+    under_way = f", and {held:,} held for videos under way" if held else ""
+    return f"This costs {credits_text(error.price)}; you have {error.available:,}{under_way}. {more}"
 
 
 def _job(prepared: Prepared, media: Mapping[str, StoredMedia], account_id: int, *, now: datetime) -> Job:
@@ -215,18 +192,3 @@ def _job(prepared: Prepared, media: Mapping[str, StoredMedia], account_id: int, 
         upload_limit=ask.upload_limit,
         created_at=now,
     )
-
-
-def _why_none_can(mode: Mode) -> OptionProblem:
-    """No model that may be used here can start from what is attached."""
-    option, what = {
-        Mode.TEXT: ("image", "makes a video from text alone: attach a first image"),
-        Mode.IMAGE: ("image", "starts from an image: leave it out"),
-        Mode.FIRST_LAST: ("last_image", "takes a last image: leave it out"),
-        Mode.EXTEND: ("video", "continues a clip: leave it out"),
-    }[mode]
-    return OptionProblem(option, f"No model here {what}. `/wan models` shows what each can start from.")
-
-
-def _shown(text: str) -> str:
-    return text[:60].replace("`", "'")

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, RowMapping, Select, func, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, Select, case, func, insert, literal, or_, select, update
 
 from bot.credits import ledger
-from bot.database.tables import Instant, job_events, jobs
+from bot.database.tables import Instant, job_events, jobs, ledger_entries
 from bot.database.upsert import insert_if_absent
 from bot.jobs.job import ACTIVE, Job, Reason, Request, State
 from bot.jobs.lifecycle import ALLOWED, Money, Step
+from bot.jobs.policy import Use
 
 
 class JobMoved(Exception):  # noqa: N818 - it names what happened
@@ -157,6 +158,22 @@ def count_waiting(connection: Connection, guild_id: int, user_id: int) -> int:
     return connection.execute(query).scalar_one()
 
 
+def use_since(connection: Connection, guild_id: int, user_id: int, *, since: datetime) -> Use:
+    """What a guild, and one member of it, has begun since then; what gave no video, or was given back, not counted."""
+    given_back = select(ledger_entries.c.id).where(
+        ledger_entries.c.job_id == jobs.c.id, ledger_entries.c.kind == "refund"
+    )
+    is_own = case((jobs.c.user_id == user_id, 1), else_=0)
+    query = select(func.count(), func.coalesce(func.sum(jobs.c.quote), 0), func.coalesce(func.sum(is_own), 0)).where(
+        jobs.c.guild_id == guild_id,
+        jobs.c.created_at >= since,
+        or_(jobs.c.ended_at.is_(None), jobs.c.state == State.SUCCEEDED),
+        ~given_back.exists(),
+    )
+    guild_jobs, guild_credits, member_jobs = connection.execute(query).one()
+    return Use(guild_jobs=guild_jobs, guild_credits=int(guild_credits), member_jobs=int(member_jobs))
+
+
 def open_of(connection: Connection, guild_id: int, user_id: int | None = None) -> Sequence[Job]:
     """The open jobs of a guild, or of one member in it, the oldest first."""
     query = select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.guild_id == guild_id)
@@ -165,10 +182,10 @@ def open_of(connection: Connection, guild_id: int, user_id: int | None = None) -
     return _jobs(connection, query.order_by(jobs.c.created_at, jobs.c.id))
 
 
-def latest_of(connection: Connection, guild_id: int, user_id: int, *, most: int) -> Sequence[Job]:
+def latest_of(connection: Connection, guild_id: int, user_id: int, *, most: int, skip: int = 0) -> Sequence[Job]:
     """A member's jobs in a guild, the newest first."""
     query = select(jobs).where(jobs.c.guild_id == guild_id, jobs.c.user_id == user_id)
-    return _jobs(connection, query.order_by(jobs.c.created_at.desc()).limit(most))
+    return _jobs(connection, query.order_by(jobs.c.created_at.desc()).limit(most).offset(skip))
 
 
 def last_model(connection: Connection, guild_id: int, user_id: int) -> str | None:

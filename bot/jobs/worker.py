@@ -16,7 +16,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.communities.memory import Communities
-from bot.communities.rules import Place
+from bot.communities.rules import Community, Place
 from bot.database.engine import Database
 from bot.jobs import lifecycle, store
 from bot.jobs.agenda import Agenda
@@ -208,7 +208,7 @@ class Worker:
         chosen = next_to_start(
             waiting,
             active,
-            limits=lambda guild_id: (communities[guild_id].member_jobs, communities[guild_id].guild_jobs),
+            limits=lambda guild_id: _at_once(communities[guild_id]),
             now=now,
         )
         later = [ready_at(job) for job in waiting if ready_at(job) > now]
@@ -499,6 +499,11 @@ class Worker:
         instants = [self._agenda.next_at(), self._queue_at, self._pauses.next_at()]
         earliest = min((instant for instant in instants if instant is not None), default=None)
         return None if earliest is None else max(0.0, (earliest - self._clock()).total_seconds())
+
+
+def _at_once(community: Community) -> tuple[int, int]:
+    """How many jobs of one member, and of the guild, run at the same time."""
+    return community.limits.member_jobs, community.limits.guild_jobs
 
 
 def _provider_name(job: Job) -> str:

@@ -131,7 +131,7 @@ async def test_an_empty_account_pauses_the_provider_and_names_what_else_works(
     assert text_of(answer).startswith("Failed")
     assert "These can do the same: `demo`" in text_of(answer)
     assert (await dojo.account()).available == 200
-    (line,) = log_channel.history()
+    (_, line) = log_channel.history()
     assert "**PixelDojo** takes no jobs at the moment" in line.content
     refused = await dojo.alice.slash(dojo.channel, "wan video", prompt="A cat", model=WAN_22)
     assert is_private(refused)

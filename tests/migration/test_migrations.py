@@ -28,19 +28,21 @@ from tests.clocks import NOON
 T = TypeVar("T")
 
 _ROOT = Path(__file__).parents[2]
-_NEXT = """
+#: the number after the newest
+NEXT = f"{int(HEAD) + 1:04}"
+_NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT}"
+down_revision = "{HEAD}"
 
 
 def upgrade() -> None:
     op.create_table("novelties", sa.Column("id", sa.Integer(), primary_key=True))
     op.execute("INSERT INTO novelties VALUES (7)")
     op.execute("INSERT INTO remembered VALUES ('migrated', 'yes')")
-"""
+"""  # noqa: S608 - a program of ours
 _MIGRATE = """
 import sys
 import alembic.command, alembic.script  # beforehand, so that both begin at the same moment
@@ -61,11 +63,11 @@ _PG_SCHEMA = (
 
 @pytest.fixture
 def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a program that has a migration ``0002`` too."""
+    """The folder of a program that has the next migration too."""
     scripts = tmp_path / "scripts"
     shutil.copytree(_ROOT / "migrations", scripts)
     monkeypatch.setattr(migrating, "_SCRIPTS", scripts)
-    monkeypatch.setattr(migrating, "HEAD", "0002")
+    monkeypatch.setattr(migrating, "HEAD", NEXT)
     return scripts / "versions"
 
 
@@ -89,8 +91,21 @@ def schema(connection: Connection) -> set[str]:
     else:
         query = "SELECT tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('table', 'index')"
         made = connection.execute(text(query)).all()
-        lines = [f"{table}: {line.strip(', ')}" for table, sql in made for line in sql.replace("\t", "").split("\n")]
+        lines = [f"{table}: {part}" for table, sql in made for part in parts_of(sql)]
     return {line for line in lines if "alembic_version" not in line}
+
+
+def parts_of(statement: str) -> list[str]:
+    """The columns and constraints of a CREATE, however they were put on lines."""
+    flat = " ".join(statement.split())
+    depth, parts = 0, [""]
+    for letter in flat:
+        depth += (letter == "(") - (letter == ")")
+        if depth == 1 and letter in "(,":
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip(" )") for part in parts]
 
 
 def folder_of(url: str) -> Path:
@@ -153,10 +168,10 @@ def test_migrating_again_does_nothing(database_url: str) -> None:
 
 
 def test_an_older_database_is_backed_up_before(database_url: str, versions: Path) -> None:
-    (versions / "0002_next.py").write_text(_NEXT)
+    (versions / f"{NEXT}_next.py").write_text(_NEXT)
     on(database_url, lambda connection: remember(connection, "a", "1"))
     backup = migrate(database_url, now=NOON)
-    assert on(database_url, version_of) == "0002"
+    assert on(database_url, version_of) == NEXT
     assert on(database_url, lambda connection: recall(connection, "migrated")) == "yes"
     if not database_url.startswith("sqlite"):
         # its backups are the server's
@@ -166,14 +181,14 @@ def test_an_older_database_is_backed_up_before(database_url: str, versions: Path
     assert backup is not None
     assert backups(database_url) == [backup]
     with closing(sqlite3.connect(backup)) as copy:
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
         assert copy.execute("SELECT name, value FROM remembered").fetchall() == [("a", "1")]
 
 
 def back_to_head(connection: Connection) -> None:
-    """Undo ``0002``: the database is lent to other tests."""
+    """Undo the next migration: the database is lent to other tests."""
     connection.execute(text("DROP TABLE novelties"))
-    connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": HEAD})
 
 
 def test_a_database_of_a_newer_program_is_left_alone(empty_database_url: str) -> None:
@@ -189,29 +204,29 @@ def test_a_database_of_a_newer_program_is_left_alone(empty_database_url: str) ->
     assert backups(empty_database_url) == []
 
 
-@pytest.mark.parametrize("start", ["empty", "0001"])
+@pytest.mark.parametrize("start", ["empty", HEAD])
 def test_a_migration_that_fails_midway_leaves_nothing_behind(
     empty_database_url: str, versions: Path, monkeypatch: pytest.MonkeyPatch, start: str
 ) -> None:
-    if start == "0001":
+    if start == HEAD:
         with monkeypatch.context() as earlier:
-            earlier.setattr(migrating, "HEAD", "0001")
+            earlier.setattr(migrating, "HEAD", HEAD)
             migrate(empty_database_url, now=NOON)
         on(empty_database_url, lambda connection: remember(connection, "a", "1"))
     before = on(empty_database_url, schema)
-    script = versions / "0002_next.py"
+    script = versions / f"{NEXT}_next.py"
     script.write_text(f"{_NEXT}    raise LookupError('midway')\n")
     with pytest.raises(LookupError, match="midway"):
         migrate(empty_database_url, now=NOON)
     assert on(empty_database_url, schema) == before
-    assert on(empty_database_url, version_of) == (None if start == "empty" else "0001")
+    assert on(empty_database_url, version_of) == (None if start == "empty" else HEAD)
     assert backups(empty_database_url) == []
     script.write_text(_NEXT)
     migrate(empty_database_url, now=NOON)
-    assert on(empty_database_url, version_of) == "0002"
+    assert on(empty_database_url, version_of) == NEXT
     assert "novelties" in on(empty_database_url, tables)
     assert on(empty_database_url, lambda connection: recall(connection, "migrated")) == "yes"
-    if start == "0001":
+    if start == HEAD:
         assert on(empty_database_url, lambda connection: recall(connection, "a")) == "1"
 
 

@@ -96,7 +96,9 @@ class Books(RuleBasedStateMachine):
         allowance = AllowanceRule(amount=amount, length=length, cap=cap)
 
         def work(connection: Connection, account: Account) -> Account:
-            return ledger.give_allowance(connection, account, allowance, period, now=self.clock())
+            return ledger.give_allowance(
+                connection, account, allowance, period, member_key=str(account.id), now=self.clock()
+            )
 
         given = self.on_account(owner, work)
         account = self.account(owner)

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import Connection
 
 from bot.communities.decisions import Actor, Decisions
+from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
 from bot.communities.rules import ModelRule, Place
+from bot.credits.accounts import Accounts
 from bot.credits.allowance import AllowanceRule, PeriodLength
 from bot.database.engine import Database, open_database
 from tests.clocks import Clock
@@ -50,10 +52,18 @@ async def slow(sqlite_url: str) -> AsyncIterator[Slow]:
 
 async def test_a_decision_holds_though_it_was_made_while_the_memory_asked(slow: Slow, clock: Clock) -> None:
     communities = Communities(database=slow, default=AllowanceRule(amount=100, length=PeriodLength.DAY))
-    decisions = Decisions(database=slow, communities=communities, clock=clock)
+    keys = MemberKeys("secret")
+    decisions = Decisions(
+        database=slow,
+        communities=communities,
+        accounts=Accounts(member_keys=keys),
+        member_keys=keys,
+        keep_days=30,
+        clock=clock,
+    )
     asking = asyncio.create_task(communities.of(GUILD))
     await slow.asked.wait()
     await decisions.rule_model(Actor(guild_id=GUILD, user_id=1, interaction_id=1), DENIED)
     slow.arrive.set()
     await asking
-    assert not (await communities.of(GUILD)).allows("demo", Place(channel_id=1))
+    assert not (await communities.of(GUILD)).permits("demo", Place(channel_id=1))

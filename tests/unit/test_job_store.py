@@ -16,9 +16,10 @@ import pytest
 from sqlalchemy import Connection, event, insert, make_url, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 
+from bot.communities import audit
 from bot.communities import store as decisions
+from bot.communities.audit import Deed
 from bot.communities.rules import ModelRule
-from bot.communities.store import Deed
 from bot.credits import ledger
 from bot.credits.allowance import AllowanceRule, PeriodLength
 from bot.database.engine import Database, open_database, sync_engine
@@ -462,23 +463,23 @@ def deed(interaction_id: int = 1, **changes: object) -> Deed:
 
 
 def test_a_deed_is_recorded_once_per_interaction(connection: Connection) -> None:
-    assert not decisions.was_done(connection, 1)
+    assert not audit.was_done(connection, 1)
     account = ledger.account_of(connection, GUILD, MEMBER)
     entry_id = ledger.grant(connection, account, 5, now=NOON)
-    decisions.record(connection, deed(entry_id=entry_id, reason="won"), now=NOON)
-    assert decisions.was_done(connection, 1)
-    assert not decisions.was_done(connection, 2)
+    audit.record(connection, deed(entry_id=entry_id, reason="won"), now=NOON)
+    assert audit.was_done(connection, 1)
+    assert not audit.was_done(connection, 2)
     with refused(connection, DBAPIError):
-        decisions.record(connection, deed(), now=NOON)
+        audit.record(connection, deed(), now=NOON)
     with refused(connection, DBAPIError):
-        decisions.record(connection, deed(2, entry_id=404), now=NOON)
+        audit.record(connection, deed(2, entry_id=404), now=NOON)
 
 
 async def test_a_grant_that_arrives_many_times_at_once_is_booked_once(database: Database) -> None:
     def grant(connection: Connection) -> None:
         account = ledger.account_of(connection, GUILD, MEMBER)
         entry_id = ledger.grant(connection, account, 5, now=NOON)
-        decisions.record(connection, deed(entry_id=entry_id), now=NOON)
+        audit.record(connection, deed(entry_id=entry_id), now=NOON)
 
     outcomes = await asyncio.gather(*(database.write(grant) for _ in range(20)), return_exceptions=True)
     assert outcomes.count(None) == 1

@@ -67,7 +67,7 @@ def balance(connection: Connection, guild_id: int = GUILD, user_id: int = MEMBER
 
 def fill(connection: Connection, *, allowance: int = 0, granted: int = 0) -> None:
     rule = AllowanceRule(amount=allowance, length=PeriodLength.WEEK)
-    ledger.give_allowance(connection, account(connection), rule, WEEK, now=NOON)
+    ledger.give_allowance(connection, account(connection), rule, WEEK, member_key="m", now=NOON)
     if granted:
         ledger.grant(connection, account(connection), granted, now=NOON)
 
@@ -248,7 +248,7 @@ def test_less_than_nothing_is_neither_granted_nor_held(connection: Connection) -
 
 def give(connection: Connection, amount: int, *, cap: int | None = None, period: Period = WEEK) -> tuple[int, int, int]:
     rule = AllowanceRule(amount=amount, length=PeriodLength.WEEK, cap=cap)
-    given = ledger.give_allowance(connection, account(connection), rule, period, now=NOON)
+    given = ledger.give_allowance(connection, account(connection), rule, period, member_key="m", now=NOON)
     assert given == account(connection)
     return balance(connection)
 
@@ -304,14 +304,16 @@ def test_the_cap_does_not_count_what_is_held(connection: Connection) -> None:
     assert balance(connection) == (200, 0, 200)
     # what came back too much expires with the next allowance
     later = period_at(NOON + timedelta(days=14), PeriodLength.WEEK)
-    ledger.give_allowance(connection, account(connection), RULE, later, now=NOON)
+    ledger.give_allowance(connection, account(connection), RULE, later, member_key="m", now=NOON)
     assert balance(connection) == (100, 0, 100)
 
 
 def test_another_length_is_another_period_and_going_back_is_not(connection: Connection) -> None:
     week, day = RULE, AllowanceRule(amount=10, length=PeriodLength.DAY, cap=1_000)
     for rule, expected in ((week, 100), (day, 110), (week, 110), (day, 110)):
-        ledger.give_allowance(connection, account(connection), rule, period_at(NOON, rule.length), now=NOON)
+        ledger.give_allowance(
+            connection, account(connection), rule, period_at(NOON, rule.length), member_key="m", now=NOON
+        )
         assert account(connection).available == expected
 
 

@@ -30,59 +30,59 @@ def place(*roles: int, channel: int = HERE, parent: int | None = None) -> Place:
 
 def test_a_fresh_guild_allows_every_model_everywhere() -> None:
     fresh = community()
-    assert fresh.allows(X, place())
-    assert fresh.allows("demo", place(VIP, channel=ELSEWHERE))
-    assert (fresh.member_jobs, fresh.guild_jobs) == (3, 20)
+    assert fresh.permits(X, place())
+    assert fresh.permits("demo", place(VIP, channel=ELSEWHERE))
+    assert (fresh.limits.member_jobs, fresh.limits.guild_jobs) == (3, 20)
 
 
 def test_a_rule_is_about_its_model_alone() -> None:
     ruled = community(deny())
-    assert not ruled.allows(X, place())
-    assert ruled.allows("vendor/y", place())
+    assert not ruled.permits(X, place())
+    assert ruled.permits("vendor/y", place())
 
 
 def test_vip_only_is_deny_for_all_then_allow_for_the_role() -> None:
     ruled = community(deny(), allow(role=VIP))
-    assert not ruled.allows(X, place())
-    assert not ruled.allows(X, place(MUTED))
-    assert ruled.allows(X, place(VIP, MUTED))
+    assert not ruled.permits(X, place())
+    assert not ruled.permits(X, place(MUTED))
+    assert ruled.permits(X, place(VIP, MUTED))
 
 
 def test_a_rule_of_a_channel_goes_before_that_of_the_guild() -> None:
     ruled = community(deny(), allow(channel=HERE))
-    assert ruled.allows(X, place())
-    assert not ruled.allows(X, place(channel=ELSEWHERE))
+    assert ruled.permits(X, place())
+    assert not ruled.permits(X, place(channel=ELSEWHERE))
 
 
 def test_a_rule_of_a_role_goes_before_that_of_a_channel() -> None:
-    assert community(deny(channel=HERE), allow(role=VIP)).allows(X, place(VIP))
-    assert not community(allow(channel=HERE), deny(role=VIP)).allows(X, place(VIP))
+    assert community(deny(channel=HERE), allow(role=VIP)).permits(X, place(VIP))
+    assert not community(allow(channel=HERE), deny(role=VIP)).permits(X, place(VIP))
 
 
 def test_a_rule_of_a_role_in_a_channel_goes_before_all_others() -> None:
     everything_else = (allow(), allow(channel=HERE), allow(role=VIP))
     ruled = community(*everything_else, deny(channel=HERE, role=VIP))
-    assert not ruled.allows(X, place(VIP))
-    assert ruled.allows(X, place(VIP, channel=ELSEWHERE))
-    assert ruled.allows(X, place())
+    assert not ruled.permits(X, place(VIP))
+    assert ruled.permits(X, place(VIP, channel=ELSEWHERE))
+    assert ruled.permits(X, place())
 
 
 def test_among_a_members_roles_allow_beats_deny() -> None:
     for rules in ((deny(role=MUTED), allow(role=VIP)), (allow(role=VIP), deny(role=MUTED))):
-        assert community(*rules).allows(X, place(MUTED, VIP))
-        assert not community(*rules).allows(X, place(MUTED))
+        assert community(*rules).permits(X, place(MUTED, VIP))
+        assert not community(*rules).permits(X, place(MUTED))
 
 
 def test_a_role_that_is_denied_in_a_channel_is_so_although_another_role_is_allowed_everywhere() -> None:
-    assert not community(allow(role=VIP), deny(channel=HERE, role=MUTED)).allows(X, place(VIP, MUTED))
+    assert not community(allow(role=VIP), deny(channel=HERE, role=MUTED)).permits(X, place(VIP, MUTED))
 
 
 def test_a_thread_follows_its_parent() -> None:
     ruled = community(deny(channel=HERE))
-    assert not ruled.allows(X, place(channel=THREAD, parent=HERE))
-    assert ruled.allows(X, place(channel=THREAD, parent=ELSEWHERE))
+    assert not ruled.permits(X, place(channel=THREAD, parent=HERE))
+    assert ruled.permits(X, place(channel=THREAD, parent=ELSEWHERE))
     in_the_channel_for_vips = community(deny(), allow(channel=HERE, role=VIP))
-    assert in_the_channel_for_vips.allows(X, place(VIP, channel=THREAD, parent=HERE))
+    assert in_the_channel_for_vips.permits(X, place(VIP, channel=THREAD, parent=HERE))
 
 
 @pytest.mark.parametrize(
@@ -125,4 +125,4 @@ def _naive(rules: list[ModelRule], model: str, channel: int, roles: set[int]) ->
 def test_any_set_of_rules_decides_as_asking_one_kind_after_the_other(
     rules: list[ModelRule], channel: int, roles: set[int]
 ) -> None:
-    assert community(*rules).allows(X, place(*roles, channel=channel)) == _naive(rules, X, channel, roles)
+    assert community(*rules).permits(X, place(*roles, channel=channel)) == _naive(rules, X, channel, roles)

@@ -1,0 +1,103 @@
+"""Who has decided what, in the database. Every function is part of the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from bot.database.tables import audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """A change that somebody made."""
+
+    guild_id: int
+    actor_id: int
+    #: applied once for each
+    interaction_id: int | None
+    #: ``credits.grant``, ``models.allow``
+    action: str
+    #: a model, or a member, role or channel as Discord shows it: ``<@5>``
+    target: str
+    before: str
+    after: str
+    reason: str = ""
+    #: the ledger entry that it explains
+    entry_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A deed, and when it was done."""
+
+    deed: Deed
+    created_at: datetime
+
+
+def mention(user_id: int) -> str:
+    """A member, as the target of a deed."""
+    return f"<@{user_id}>"
+
+
+def record(connection: Connection, deed: Deed, *, now: datetime) -> None:
+    """Write a row."""
+    values = {
+        "guild_id": deed.guild_id,
+        "actor_id": deed.actor_id,
+        "interaction_id": deed.interaction_id,
+        "action": deed.action,
+        "target": deed.target,
+        "before": deed.before,
+        "after": deed.after,
+        "reason": deed.reason,
+        "entry_id": deed.entry_id,
+        "created_at": now,
+    }
+    connection.execute(insert(audit).values(values))
+
+
+def was_done(connection: Connection, interaction_id: int) -> bool:
+    """Whether this interaction has changed something already."""
+    return connection.execute(select(audit.c.id).where(audit.c.interaction_id == interaction_id)).first() is not None
+
+
+def page(
+    connection: Connection,
+    guild_id: int,
+    *,
+    about: int | None = None,
+    action: str | None = None,
+    most: int,
+    skip: int = 0,
+) -> Sequence[Row]:
+    """A guild's deeds, the newest first.
+
+    ``about``: by or to this member; ``action``: this one, or all of a group (``credits``).
+    """
+    query = select(audit).where(audit.c.guild_id == guild_id)
+    if about is not None:
+        query = query.where((audit.c.actor_id == about) | (audit.c.target == mention(about)))
+    if action is not None:
+        query = query.where((audit.c.action == action) | audit.c.action.startswith(f"{action}.", autoescape=True))
+    rows = connection.execute(query.order_by(audit.c.id.desc()).limit(most).offset(skip)).mappings()
+    return [
+        Row(
+            deed=Deed(
+                guild_id=row["guild_id"],
+                actor_id=row["actor_id"],
+                interaction_id=row["interaction_id"],
+                action=row["action"],
+                target=row["target"],
+                before=row["before"],
+                after=row["after"],
+                reason=row["reason"],
+                entry_id=row["entry_id"],
+            ),
+            created_at=row["created_at"],
+        )
+        for row in rows
+    ]

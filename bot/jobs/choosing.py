@@ -1,0 +1,88 @@
+"""Which model makes a video: the one that was named, or the one that suits best. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bot.communities.rules import Community, Place
+from bot.errors import Refusal
+from bot.jobs.alternatives import able_models
+from providers.options import OptionProblem, OptionsRefused
+from providers.registry import Registry
+from providers.types import Mode, ModelSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chooser:
+    """Knows the models, and which providers take jobs."""
+
+    registry: Registry
+    is_paused: Callable[[str], bool]
+
+    def usable(self, community: Community, place: Place) -> list[ModelSpec]:
+        """The models that may be used here, in the order of the catalogue."""
+        return [spec for spec in self.registry.models.values() if community.allows(spec, place)]
+
+    def named(self, model: str, community: Community, place: Place) -> ModelSpec:
+        """A model that was chosen; it is never swapped. Raises ``Refusal``."""
+        usable = {spec.id: spec for spec in self.usable(community, place)}
+        spec = usable.get(model)
+        if spec is None:
+            names = ", ".join(f"`{each}`" for each in usable) or "none"
+            why = self._what_is_wrong(model, community, place)
+            raise Refusal(f"**model**: `{_shown(model)}` {why}. You can use: {names}.")
+        if self.is_paused(spec.provider):
+            raise Refusal(self._paused(spec, usable))
+        return spec
+
+    def suiting(self, mode: Mode, community: Community, place: Place, *, last: str | None) -> ModelSpec:
+        """The member's last model, else the guild's default, else the first that can.
+
+        Raises ``Refusal`` and ``OptionsRefused``.
+        """
+        usable = self.usable(community, place)
+        able = able_models(usable, mode=mode, community=community, place=place, is_paused=self.is_paused)
+        by_id = {spec.id: spec for spec in able}
+        if last in by_id:
+            return by_id[last]
+        if community.default_model in {spec.id for spec in usable}:
+            return self.named(community.default_model, community, place)
+        if able:
+            return able[0]
+        if not usable:
+            raise Refusal("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`.")
+        raise OptionsRefused([_why_none_can(mode)])
+
+    def _what_is_wrong(self, model: str, community: Community, place: Place) -> str:
+        """Why a model can't be used, in words that follow its name."""
+        known = self.registry.models.get(model)
+        if known is not None:
+            if community.permits(model, place):
+                return "can make adult content, which isn't allowed in this channel"
+            return "isn't allowed here"
+        retired = self.registry.every.get(model)
+        if retired is not None and retired.successor is not None:
+            return f"isn't offered any more; its successor is `{retired.successor}`"
+        return "isn't a model that I know"
+
+    def _paused(self, spec: ModelSpec, usable: Mapping[str, ModelSpec]) -> str:
+        others = ", ".join(f"`{each.id}`" for each in usable.values() if not self.is_paused(each.provider))
+        hint = f" Meanwhile you can use: {others}." if others else ""
+        text = f"`{spec.id}` can't be used at the moment; the people who run this bot have been told."
+        return f"**model**: {text}{hint}"
+
+
+def _why_none_can(mode: Mode) -> OptionProblem:
+    """No model that may be used here can start from what is attached."""
+    option, what = {
+        Mode.TEXT: ("image", "makes a video from text alone: attach a first image"),
+        Mode.IMAGE: ("image", "starts from an image: leave it out"),
+        Mode.FIRST_LAST: ("last_image", "takes a last image: leave it out"),
+        Mode.EXTEND: ("video", "continues a clip: leave it out"),
+    }[mode]
+    return OptionProblem(option, f"No model here {what}. `/wan models` shows what each can start from.")
+
+
+def _shown(text: str) -> str:
+    return text[:60].replace("`", "'")

@@ -1,0 +1,154 @@
+"""``/wan-admin log``, ``options``, ``audit`` and ``providers``: what moderators see of the bot."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import discord
+from discord import app_commands
+
+from bot.communities import audit, describing
+from bot.communities.audit import Row
+from bot.delivery.words import disarmed, relative_time, shortened
+from bot.errors import Refusal
+from bot.services import Services
+from bot.tree import answer_privately
+from cogs.admin.deciding import Deciding, actor_of
+from cogs.paging import Page, answer_page
+
+#: rows of the audit in one answer
+_ROWS: Final = 8
+_MOST_CHOICES: Final = 25
+_LONGEST: Final = 90
+_MOST_DAYS: Final = 3650
+
+#: everything that the audit knows, for its filter
+ACTIONS: Final = (
+    "allowance.role",
+    "allowance.set",
+    "channels.allow",
+    "channels.deny",
+    "credits.grant",
+    "credits.revoke",
+    "limits.set",
+    "log.channel",
+    "members.block",
+    "members.unblock",
+    "models.allow",
+    "models.default",
+    "models.deny",
+    "models.price",
+    "options.keep_days",
+    "results.remove",
+    "results.report",
+    "words.block",
+    "words.unblock",
+)
+
+
+class LogModeration(Deciding):
+    """Decides where moderators read of troubles."""
+
+    @app_commands.command(name="log", description="Where I tell of changes, reports, and providers that fail.")
+    @app_commands.describe(channel="In which channel; left out: nowhere")
+    async def log_channel(
+        self, interaction: discord.Interaction[Any], channel: discord.TextChannel | None = None
+    ) -> None:
+        """Choose the log channel."""
+        if channel is not None and not channel.permissions_for(channel.guild.me).send_messages:
+            raise Refusal(f"**channel**: I can't write in {channel.mention}. Allow me **Send Messages** there first.")
+        change = await self.services.decisions.log_to(actor_of(interaction), None if channel is None else channel.id)
+        await self.decided(interaction, change, "Log channel")
+
+
+class OptionModeration(Deciding):
+    """Sets what fits nowhere else."""
+
+    option_group = app_commands.Group(name="options", description="How long things are kept.")
+
+    @option_group.command(name="set", description="Set an option; those left out stay as they are.")
+    @app_commands.describe(keep_days="How many days prompts, pictures and videos are kept; 0: as the operator says")
+    async def set_options(
+        self,
+        interaction: discord.Interaction[Any],
+        keep_days: app_commands.Range[int, 0, _MOST_DAYS] | None = None,
+    ) -> None:
+        """Change the options that are given."""
+        if keep_days is None:
+            raise Refusal("Name at least one option. `/wan-admin options show` shows them all.")
+        change = await self.services.decisions.keep_for(actor_of(interaction), keep_days or None)
+        await self.decided(interaction, change, "`keep_days`")
+
+    @option_group.command(name="show", description="Every option.")
+    async def show_options(self, interaction: discord.Interaction[Any]) -> None:
+        """Show the options."""
+        community = await self.community(interaction)
+        kept = describing.keep_days(community.keep_days, default=self.services.keep_days)
+        log_channel = describing.channel(community.log_channel_id)
+        await answer_privately(interaction, f"`keep_days`: {kept}\nLog channel: {log_channel}")
+
+
+class AuditModeration(Deciding):
+    """Shows who decided what."""
+
+    @app_commands.command(name="audit", description="Who changed what, and when; the newest first.")
+    @app_commands.describe(member="Only what this member did, or what was done to them", action="Only this")
+    async def audit(
+        self,
+        interaction: discord.Interaction[Any],
+        member: discord.User | None = None,
+        action: app_commands.Range[str, 1, 40] | None = None,
+    ) -> None:
+        """Page through the audit."""
+        argument = f"{member.id if member else ''}/{action or ''}"
+        page = await audit_page(interaction, self.services, argument, 0)
+        await answer_page(interaction, page, what="audit", argument=argument)
+
+    @audit.autocomplete("action")
+    async def _actions(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        del interaction
+        groups = sorted({action.partition(".")[0] for action in ACTIONS})
+        fitting = [name for name in (*groups, *ACTIONS) if typed.lower() in name]
+        return [app_commands.Choice(name=name, value=name) for name in fitting[:_MOST_CHOICES]]
+
+
+class ProviderModeration(Deciding):
+    """Shows whether the providers work."""
+
+    @app_commands.command(name="providers", description="The providers, and whether they take jobs.")
+    async def providers(self, interaction: discord.Interaction[Any]) -> None:
+        """List the providers."""
+        lines: list[str] = []
+        for provider in self.services.registry.providers.values():
+            models = sum(spec.provider == provider.name for spec in self.services.registry.models.values())
+            until = self.services.pauses.retry_at(provider.name)
+            state = "takes jobs" if until is None else f"paused, tried again {relative_time(until)}"
+            lines.append(f"**{provider.title}**: {state} · {models} model{'' if models == 1 else 's'}")
+        await answer_privately(interaction, "\n".join(lines) or "No provider is configured.")
+
+
+async def audit_page(interaction: discord.Interaction[Any], services: Services, argument: str, skip: int) -> Page:
+    """Some rows of the audit; ``argument`` is ``member/action``, each may be empty."""
+    member, _, action = argument.partition("/")
+    read = partial(
+        audit.page,
+        guild_id=interaction.guild_id or 0,
+        about=int(member) if member else None,
+        action=action or None,
+        most=_ROWS + 1,
+        skip=skip,
+    )
+    rows = await services.database.read(read)
+    lines = [_line(row) for row in rows[:_ROWS]]
+    return Page(text="\n".join(lines) or "Nothing was changed yet.", step=_ROWS, has_more=len(rows) > _ROWS)
+
+
+def _line(row: Row) -> str:
+    deed = row.deed
+    who = "somebody who is gone" if deed.actor_id < 0 else f"<@{deed.actor_id}>"
+    target = f" {deed.target}" if deed.target else ""
+    before, after = (shortened(", ".join(text.split("\n")), _LONGEST) for text in (deed.before, deed.after))
+    change = f": {before} → {after}" if before or after else ""
+    reason = f" · {disarmed(deed.reason, _LONGEST)}" if deed.reason else ""
+    return f"{relative_time(row.created_at)} {who} **{deed.action.replace('.', ' ')}**{target}{change}{reason}"

@@ -1,0 +1,64 @@
+"""Answers of several pages. Their buttons carry all that is needed, so they work after a restart too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import discord
+
+from bot.delivery.messages import NO_MENTIONS
+from bot.delivery.words import LONGEST_MESSAGE, shortened
+from bot.services import Services
+
+_CUSTOM_ID: Final = "wan-page:{what}:{skip}:{argument}"
+#: how ``cogs.buttons`` reads it back
+PAGE_TEMPLATE: Final = r"wan-page:(?P<what>[a-z]+):(?P<skip>[0-9]{1,9}):(?P<argument>.*)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of a long list."""
+
+    text: str
+    #: so many entries are on a page
+    step: int
+    has_more: bool
+
+
+#: makes the page for an argument that skips so many entries
+PageOf = Callable[[discord.Interaction[Any], Services, str, int], Awaitable[Page]]
+
+
+async def answer_page(interaction: discord.Interaction[Any], page: Page, *, what: str, argument: str = "") -> None:
+    """Answer with the first page of a list, for the member alone."""
+    await interaction.response.send_message(
+        shortened(page.text, LONGEST_MESSAGE),
+        view=_page_buttons(page, what, argument, skip=0),
+        ephemeral=True,
+        allowed_mentions=NO_MENTIONS,
+        suppress_embeds=True,
+    )
+
+
+async def turn_page(interaction: discord.Interaction[Any], page: Page, *, what: str, argument: str, skip: int) -> None:
+    """Show another page in place of the one whose button was pressed."""
+    await interaction.response.edit_message(
+        content=shortened(page.text, LONGEST_MESSAGE),
+        view=_page_buttons(page, what, argument, skip=skip),
+        allowed_mentions=NO_MENTIONS,
+    )
+
+
+def _page_buttons(page: Page, what: str, argument: str, *, skip: int) -> discord.ui.View:
+    """What is newer and older; no button where there is nothing."""
+    view = discord.ui.View(timeout=None)
+    places = [("Newer", max(0, skip - page.step), skip > 0), ("Older", skip + page.step, page.has_more)]
+    for label, place, is_shown in places:
+        if is_shown:
+            custom_id = _CUSTOM_ID.format(what=what, skip=place, argument=argument)
+            view.add_item(discord.ui.Button[discord.ui.View](label=label, custom_id=custom_id))
+    # as in bot.delivery.messages: discord.py shall keep nothing of it
+    view.stop()
+    return view
