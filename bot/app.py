@@ -7,9 +7,10 @@ import contextlib
 import random
 import secrets
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -83,6 +84,22 @@ class App:
         await self.services.presenter.stop(patience=_CARDS_PATIENCE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    """Where files are kept."""
+
+    inputs: Path
+    videos: Path
+
+    @classmethod
+    def below(cls, folder: Path) -> _Folders:
+        """The folders of a data folder, made when they aren't there."""
+        folders = cls(folder / "inputs", folder / "videos")
+        for each in (folders.inputs, folders.videos):
+            each.mkdir(parents=True, exist_ok=True)
+        return folders
+
+
 @asynccontextmanager
 async def open_app(
     settings: Settings,
@@ -96,7 +113,6 @@ async def open_app(
     prices = settings.prices()
     folders = _Folders.below(settings.data_dir)
     await asyncio.to_thread(migrate, settings.database_url, now=clock())
-    dice = chance or random.Random(secrets.randbits(64))  # noqa: S311 - it spreads requests, it guards nothing
     async with contextlib.AsyncExitStack() as stack:
         database = wrap_database(open_database(settings.database_url))
         stack.push_async_callback(database.close)
@@ -107,82 +123,116 @@ async def open_app(
         stack.push_async_callback(image_workers.close)
         stack.push_async_callback(video_workers.close)
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        videos = Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry))
-        bot = WanBot(shard_count=settings.shard_count, shard_ids=settings.shard_ids)
-        presenter = DiscordPresenter(
-            client=bot,
-            database=database,
-            registry=registry,
+        ground = _Ground(
+            settings=settings,
+            prices=prices,
             clock=clock,
-            folder=folders.inputs,
-            upload_limit_mib=settings.upload_limit_mib,
-        )
-        default = AllowanceRule(amount=settings.default_allowance, length=settings.default_period)
-        communities = Communities(database=database, default=default)
-        member_keys = MemberKeys(await database.write(_secret_of_keys))
-        accounts = Accounts(member_keys=member_keys)
-        pauses = Pauses(clock=clock)
-        worker = Worker(
+            dice=chance or random.Random(secrets.randbits(64)),  # noqa: S311 - it spreads requests, it guards nothing
+            folders=folders,
             database=database,
+            member_keys=MemberKeys(await database.write(_secret_of_keys)),
             registry=registry,
-            communities=communities,
-            presenter=presenter,
-            delivery=Delivery(
-                database=database, presenter=presenter, videos=videos, folder=folders.videos, clock=clock
-            ),
-            pauses=pauses,
-            clock=clock,
-            chance=dice.random,
-            media_path=folders.inputs.joinpath,
-        )
-        pricing = Pricing(
-            credits_per_usd=settings.credits_per_usd,
-            usd_per_vendor_credit={PixelDojo.name: settings.pixeldojo_usd_per_credit},
-            own_prices=prices,
-        )
-        chooser = Chooser(registry=registry, is_paused=pauses.is_paused)
-        requests = Requests(
-            database=database,
-            communities=communities,
-            accounts=accounts,
-            member_keys=member_keys,
-            chooser=chooser,
-            pricing=pricing,
-            clock=clock,
-            chance=partial(dice.getrandbits, 20),
-        )
-        services = Services(
-            database=database,
-            communities=communities,
-            registry=registry,
-            pauses=pauses,
-            requests=requests,
-            cancelling=Cancelling(
-                database=database, registry=registry, worker=worker, presenter=presenter, clock=clock
-            ),
-            decisions=Decisions(
-                database=database,
-                communities=communities,
-                accounts=accounts,
-                member_keys=member_keys,
-                keep_days=settings.keep_days,
-                clock=clock,
-            ),
-            balances=Balances(database=database, communities=communities, accounts=accounts, clock=clock),
-            chooser=chooser,
-            pricing=pricing,
-            presenter=presenter,
-            worker=worker,
             images=Images(workers=image_workers),
             charts=Charts(workers=image_workers),
-            videos=videos,
-            inputs_folder=folders.inputs,
-            videos_folder=folders.videos,
-            keep_days=settings.keep_days,
-            clock=clock,
+            videos=Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry)),
+            bot=WanBot(shard_count=settings.shard_count, shard_ids=settings.shard_ids),
         )
-        bot.equip(services)
-        yield App(bot, services)
+        services = _services(ground)
+        ground.bot.equip(services)
+        yield App(ground.bot, services)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What is open, and everything else stands on."""
+
+    settings: Settings
+    prices: Mapping[str, Mapping[str, Decimal]]
+    clock: Clock
+    dice: random.Random
+    folders: _Folders
+    database: Database
+    member_keys: MemberKeys
+    registry: Registry
+    images: Images
+    charts: Charts
+    videos: Videos
+    bot: WanBot
+
+
+def _services(ground: _Ground) -> Services:
+    """Everything that the cogs and the worker use, put together."""
+    settings, database, registry, clock = ground.settings, ground.database, ground.registry, ground.clock
+    default = AllowanceRule(amount=settings.default_allowance, length=settings.default_period)
+    communities = Communities(database=database, default=default)
+    accounts = Accounts(member_keys=ground.member_keys)
+    pauses = Pauses(clock=clock)
+    chooser = Chooser(registry=registry, is_paused=pauses.is_paused)
+    pricing = Pricing(
+        credits_per_usd=settings.credits_per_usd,
+        usd_per_vendor_credit={PixelDojo.name: settings.pixeldojo_usd_per_credit},
+        own_prices=ground.prices,
+    )
+    presenter = DiscordPresenter(
+        client=ground.bot,
+        database=database,
+        registry=registry,
+        clock=clock,
+        folder=ground.folders.inputs,
+        upload_limit_mib=settings.upload_limit_mib,
+    )
+    worker = Worker(
+        database=database,
+        registry=registry,
+        communities=communities,
+        presenter=presenter,
+        delivery=Delivery(
+            database=database, presenter=presenter, videos=ground.videos, folder=ground.folders.videos, clock=clock
+        ),
+        pauses=pauses,
+        clock=clock,
+        chance=ground.dice.random,
+        media_path=ground.folders.inputs.joinpath,
+    )
+    requests = Requests(
+        database=database,
+        communities=communities,
+        accounts=accounts,
+        member_keys=ground.member_keys,
+        chooser=chooser,
+        pricing=pricing,
+        clock=clock,
+        chance=partial(ground.dice.getrandbits, 20),
+    )
+    decisions = Decisions(
+        database=database,
+        communities=communities,
+        accounts=accounts,
+        member_keys=ground.member_keys,
+        keep_days=settings.keep_days,
+        clock=clock,
+    )
+    return Services(
+        database=database,
+        communities=communities,
+        registry=registry,
+        pauses=pauses,
+        requests=requests,
+        cancelling=Cancelling(database=database, registry=registry, worker=worker, presenter=presenter, clock=clock),
+        decisions=decisions,
+        balances=Balances(database=database, communities=communities, accounts=accounts, clock=clock),
+        chooser=chooser,
+        pricing=pricing,
+        presenter=presenter,
+        worker=worker,
+        images=ground.images,
+        charts=ground.charts,
+        videos=ground.videos,
+        inputs_folder=ground.folders.inputs,
+        videos_folder=ground.folders.videos,
+        keep_days=settings.keep_days,
+        clock=clock,
+    )
 
 
 def _secret_of_keys(connection: Connection) -> str:
@@ -244,22 +294,6 @@ async def _serve(app: App, stopped: asyncio.Event) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Folders:
-    """Where files are kept."""
-
-    inputs: Path
-    videos: Path
-
-    @classmethod
-    def below(cls, folder: Path) -> _Folders:
-        """The folders of a data folder, made when they aren't there."""
-        folders = cls(folder / "inputs", folder / "videos")
-        for each in (folders.inputs, folders.videos):
-            each.mkdir(parents=True, exist_ok=True)
-        return folders
 
 
 def make_providers(settings: Settings, *, clock: Clock) -> list[Provider]:
