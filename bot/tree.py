@@ -8,6 +8,7 @@ from typing import Any
 import discord
 import structlog
 from discord import app_commands
+from discord.utils import MISSING
 
 from bot.delivery import faults
 from bot.delivery.messages import NO_MENTIONS
@@ -50,19 +51,26 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
         log.warning("an answer can't be given", interaction=interaction.id, why=str(failure))
 
 
-async def answer_privately(interaction: discord.Interaction[Any], text: str) -> None:
-    """Answer so that only the member sees it, whatever was answered before; a text too long is cut."""
+async def answer_privately(
+    interaction: discord.Interaction[Any], text: str, *, view: discord.ui.View = MISSING
+) -> discord.InteractionMessage | discord.WebhookMessage | None:
+    """Answer so that only the member sees it, whatever was answered before; a text too long is cut.
+
+    Gives the message, if Discord told of it.
+    """
     text = shortened(text, LONGEST_MESSAGE)
     if not interaction.response.is_done():
-        await interaction.response.send_message(
-            text, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
+        answer = await interaction.response.send_message(
+            text, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
         )
-        return
+        return answer.resource if isinstance(answer.resource, discord.InteractionMessage) else None
     if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
         # the placeholder that everybody sees
         with suppress(*faults.DISCORD_ERRORS):
             await interaction.delete_original_response()
-    await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True)
+    return await interaction.followup.send(
+        text, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True, wait=True
+    )
 
 
 def _text_for(cause: BaseException, interaction: discord.Interaction[Any]) -> str:

@@ -24,6 +24,7 @@ from cogs.admin.records import audit_page
 from cogs.feature import cancel_job
 from cogs.paging import PAGE_TEMPLATE, PageOf, turn_page
 from cogs.status import history_page
+from cogs.wan import making_of
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -58,6 +59,10 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], temp
         match self.action:
             case "cancel":
                 await cancel_job(services, interaction, self.job_id)
+            case "go":
+                await making_of(interaction).go(interaction, self.job_id)
+            case "stop":
+                await making_of(interaction).stop(interaction, self.job_id)
             case "details":
                 await self._details(interaction, services)
             case _:

@@ -32,6 +32,10 @@ class Button:
 
 CANCEL: Final = Button("cancel", "Cancel")
 DETAILS: Final = Button("details", "Details")
+REPORT: Final = Button("report", "Report")
+REMOVE: Final = Button("remove", "Remove", discord.ButtonStyle.danger)
+GO: Final = Button("go", "Go", discord.ButtonStyle.success)
+STOP: Final = Button("stop", "Stop")
 
 
 def buttons(job_id: str, *chosen: Button) -> discord.ui.View:

@@ -14,6 +14,7 @@ from bot.communities.rules import Community, Place
 from bot.credits import ledger
 from bot.credits.accounts import Accounts
 from bot.credits.allowance import AllowanceRule, period_at
+from bot.credits.balances import Statement
 from bot.credits.pricing import PriceUnknown, Pricing
 from bot.database.engine import Connection, Database
 from bot.delivery.words import credits_text, relative_time
@@ -101,6 +102,12 @@ class Requests:
     async def accept(self, prepared: Prepared, media: Mapping[str, StoredMedia]) -> Job:
         """Hold the credits and store the job. Raises ``Refusal`` and ``AlreadyAccepted``."""
         return await self._database.write(partial(self._accept, prepared=prepared, media=media))
+
+    def check_funds(self, statement: Statement, price: int) -> None:
+        """Whether an account can pay a price. Raises ``Refusal``."""
+        if statement.account.available < price:
+            error = ledger.InsufficientCredits(price=price, available=statement.account.available)
+            raise Refusal(_too_dear(error, held=statement.account.held, rule=statement.rule, now=self._clock()))
 
     async def _model(self, ask: Ask, community: Community) -> ModelSpec:
         if ask.model is not None:

@@ -1,0 +1,226 @@
+"""From a wish to the card: checked, asked about if it is dear, held, stored, answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import discord
+import structlog
+
+from bot.delivery import faults
+from bot.delivery.messages import GO, NO_MENTIONS, STOP, buttons, card_buttons, card_embed, card_files, closing_files
+from bot.delivery.words import credits_text
+from bot.errors import AlreadyAccepted, Refusal
+from bot.jobs import store
+from bot.jobs.job import Job, StoredMedia
+from bot.jobs.requests import Ask, Prepared
+from bot.services import Services
+from bot.tree import answer_privately
+from cogs import choices
+from cogs.answering import on_time
+from cogs.feature import check_permissions
+from cogs.uploads import Uploads
+from providers.options import Wish
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: a question about a price holds for this long; so does the answer that carries it
+_PATIENCE: Final = timedelta(minutes=14)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Question:
+    """A request whose price the member is asked about."""
+
+    prepared: Prepared
+    media: Mapping[str, StoredMedia]
+    asked_at: datetime
+    #: where it is asked
+    message: discord.InteractionMessage | discord.WebhookMessage | None = None
+
+
+class Making:
+    """Makes jobs of what members ask for, whichever way they ask."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        #: one for all commands: it bounds how much of them is in memory at a time
+        self._uploads = Uploads(images=services.images, videos=services.videos, folder=services.inputs_folder)
+        #: by the id that the job would get; in memory, so a restart costs nobody anything
+        self._questions: dict[str, _Question] = {}
+
+    async def make(
+        self,
+        interaction: discord.Interaction[Any],
+        wish: Wish,
+        attached: Mapping[str, discord.Attachment | None],
+        *,
+        model: str | None,
+        spoiler: bool,
+    ) -> None:
+        """Check, hold, store, and answer with the card; or ask first. Raises ``Refusal``."""
+        check_permissions(interaction)
+        ask = Ask(
+            interaction_id=interaction.id,
+            guild_id=interaction.guild_id or 0,
+            user_id=interaction.user.id,
+            place=choices.place_of(interaction),
+            wish=wish,
+            model=model,
+            upload_limit=interaction.filesize_limit,
+            spoiler=spoiler,
+        )
+        async with on_time(interaction):
+            prepared = await self._services.requests.prepare(ask)
+            if prepared.is_dear:
+                await self._check_funds(prepared)
+            media = await self._uploads.take(
+                prepared.job_id, prepared.spec, attached, clip_limit=_clip_limit(interaction)
+            )
+            accepted = None if prepared.is_dear else await self._accepted(prepared, media)
+        if accepted is None:
+            await self._ask_first(interaction, prepared, media)
+        else:
+            await self._show(interaction, accepted)
+
+    async def go(self, interaction: discord.Interaction[Any], job_id: str) -> None:
+        """Start what the member was asked about. Raises ``Refusal``."""
+        check_permissions(interaction)
+        question = await self._answered(job_id)
+        try:
+            async with on_time(interaction):
+                accepted = await self._accepted(question.prepared, question.media)
+            await self._show(interaction, accepted)
+        finally:
+            await _close(question, "You said Go.")
+
+    async def stop(self, interaction: discord.Interaction[Any], job_id: str) -> None:
+        """Don't start it. Raises ``Refusal``."""
+        question = await self._answered(job_id)
+        await self._uploads.discard(question.prepared.job_id)
+        await interaction.response.edit_message(content="Stopped; nothing was charged.", view=None)
+
+    # --- questions -----------------------------------------------------------------------------
+
+    async def _check_funds(self, prepared: Prepared) -> None:
+        """Ask about no price that can't be paid. Raises ``Refusal``."""
+        ask = prepared.ask
+        statement = await self._services.balances.of(ask.guild_id, ask.user_id, ask.place.role_ids)
+        self._services.requests.check_funds(statement, prepared.quote)
+
+    async def _ask_first(
+        self, interaction: discord.Interaction[Any], prepared: Prepared, media: Mapping[str, StoredMedia]
+    ) -> None:
+        ask = prepared.ask
+        statement = await self._services.balances.of(ask.guild_id, ask.user_id, ask.place.role_ids)
+        text = (
+            f"This costs {prepared.quote:,} of your {credits_text(statement.account.available)}: {prepared.spec.name}, "
+            f"{prepared.options.resolution}, {prepared.options.duration} s. Go?"
+        )
+        await self._forget_old()
+        question = _Question(prepared=prepared, media=media, asked_at=self._services.clock())
+        self._questions[prepared.job_id] = question
+        question.message = await answer_privately(interaction, text, view=buttons(prepared.job_id, GO, STOP))
+
+    async def _answered(self, job_id: str) -> _Question:
+        await self._forget_old()
+        question = self._questions.pop(job_id, None)
+        if question is None:
+            raise Refusal("This question is too old, or was answered already. Use the command again if you want to.")
+        return question
+
+    async def _forget_old(self) -> None:
+        """Drop questions that nobody has answered, and what was attached to them."""
+        since = self._services.clock() - _PATIENCE
+        for job_id in [job_id for job_id, question in self._questions.items() if question.asked_at < since]:
+            del self._questions[job_id]
+            await self._uploads.discard(job_id)
+
+    # --- the card ------------------------------------------------------------------------------
+
+    async def _accepted(self, prepared: Prepared, media: Mapping[str, StoredMedia]) -> tuple[Job, bool]:
+        """The job, and whether it is new: another delivery of the same command may have been faster."""
+        try:
+            return await self._services.requests.accept(prepared, media), True
+        except AlreadyAccepted as already:
+            await self._uploads.discard(prepared.job_id)
+            return already.job, False
+        except Refusal:
+            # on any other error the job may have been stored, and needs its pictures
+            await self._uploads.discard(prepared.job_id)
+            raise
+
+    async def _show(self, interaction: discord.Interaction[Any], accepted: tuple[Job, bool]) -> None:
+        job, is_new = accepted
+        if is_new:
+            await self._show_card(interaction, job)
+        else:
+            await self._adopt_card(interaction, job)
+
+    async def _show_card(self, interaction: discord.Interaction[Any], job: Job) -> None:
+        """Answer with the card; if Discord takes no answer any more, the job is given up."""
+        try:
+            message_id = await self._answer(interaction, job)
+        except faults.DISCORD_ERRORS as error:
+            if faults.code_of(error) == faults.UNKNOWN_INTERACTION:
+                log.warning("a command came too late; its job is given up", job=job.id)
+                await self._services.cancelling.withdraw(job)
+            elif faults.code_of(error) == faults.ALREADY_ACKNOWLEDGED:
+                await self._adopt_card(interaction, job)
+            else:
+                log.warning("the answer to a command got lost", job=job.id, why=str(error))
+                # the card may stand or not; if not, the worker makes one in a while
+                await self._adopt_card(interaction, job)
+            return
+        await self._remember_card(interaction, job, message_id)
+
+    async def _answer(self, interaction: discord.Interaction[Any], job: Job) -> int:
+        shown = self._services.presenter.card_of(job)
+        self._services.presenter.answered(job, shown)
+        embed, view = card_embed(shown), card_buttons(shown, job.id)
+        with closing_files(card_files(job, self._services.inputs_folder)) as files:
+            if interaction.response.is_done():
+                message = await interaction.edit_original_response(
+                    embed=embed, view=view, attachments=files, allowed_mentions=NO_MENTIONS
+                )
+                return message.id
+            answer = await interaction.response.send_message(
+                embed=embed, view=view, files=files, allowed_mentions=NO_MENTIONS
+            )
+        return answer.message_id or (await interaction.original_response()).id
+
+    async def _adopt_card(self, interaction: discord.Interaction[Any], job: Job) -> None:
+        """Somebody else answered this very command: its card is ours."""
+        try:
+            message = await interaction.original_response()
+        except faults.DISCORD_ERRORS as error:
+            log.warning("no card to take over yet", job=job.id, why=str(error))
+            return
+        if job.card_message_id is None and message.embeds:
+            await self._remember_card(interaction, job, message.id)
+
+    async def _remember_card(self, interaction: discord.Interaction[Any], job: Job, message_id: int) -> None:
+        place = {"channel_id": interaction.channel_id or job.channel_id, "message_id": message_id}
+        await self._services.database.write(partial(store.store_card, job_id=job.id, **place))
+        self._services.worker.wake()
+
+
+def _clip_limit(interaction: discord.Interaction[Any]) -> int:
+    """How large a clip may be: what the guild lets anybody upload, in bytes."""
+    guild = interaction.guild
+    return interaction.filesize_limit if guild is None else guild.filesize_limit
+
+
+async def _close(question: _Question, text: str) -> None:
+    """Take the buttons off a question that was answered."""
+    if question.message is None:
+        return
+    try:
+        await question.message.edit(content=text, view=None)
+    except faults.DISCORD_ERRORS as error:
+        # its buttons say by themselves that they are too old
+        log.info("a question can't be closed", why=str(error))
