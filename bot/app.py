@@ -33,6 +33,7 @@ from bot.database import remembered
 from bot.database.engine import Connection, Database, open_database
 from bot.database.migrate import migrate
 from bot.delivery.presenter import DiscordPresenter
+from bot.delivery.results import Results
 from bot.jobs import recovery
 from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
@@ -224,6 +225,13 @@ def _services(ground: _Ground) -> Services:
         chooser=chooser,
         pricing=pricing,
         presenter=presenter,
+        results=Results(
+            database=database,
+            communities=communities,
+            presenter=presenter,
+            videos_folder=ground.folders.videos,
+            clock=clock,
+        ),
         worker=worker,
         images=ground.images,
         charts=ground.charts,

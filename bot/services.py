@@ -12,6 +12,7 @@ from bot.credits.balances import Balances
 from bot.credits.pricing import Pricing
 from bot.database.engine import Database
 from bot.delivery.presenter import DiscordPresenter
+from bot.delivery.results import Results
 from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
 from bot.jobs.pauses import Pauses
@@ -38,6 +39,7 @@ class Services:
     chooser: Chooser
     pricing: Pricing
     presenter: DiscordPresenter
+    results: Results
     worker: Worker
     images: Images
     charts: Charts

@@ -23,6 +23,7 @@ from bot.tree import answer_error
 from cogs.admin.records import audit_page
 from cogs.feature import cancel_job
 from cogs.paging import PAGE_TEMPLATE, PageOf, turn_page
+from cogs.reports import ReportForm, ask_to_remove, remove
 from cogs.status import history_page
 from cogs.wan import making_of
 
@@ -63,6 +64,12 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], temp
                 await making_of(interaction).go(interaction, self.job_id)
             case "stop":
                 await making_of(interaction).stop(interaction, self.job_id)
+            case "report":
+                await interaction.response.send_modal(ReportForm(self.job_id))
+            case "remove":
+                await ask_to_remove(interaction, self.job_id)
+            case "erase":
+                await remove(interaction, services, self.job_id)
             case "details":
                 await self._details(interaction, services)
             case _:

@@ -49,7 +49,7 @@ class Making:
     def __init__(self, services: Services) -> None:
         self._services = services
         #: one for all commands: it bounds how much of them is in memory at a time
-        self._uploads = Uploads(images=services.images, videos=services.videos, folder=services.inputs_folder)
+        self.uploads = Uploads(images=services.images, videos=services.videos, folder=services.inputs_folder)
         #: by the id that the job would get; in memory, so a restart costs nobody anything
         self._questions: dict[str, _Question] = {}
 
@@ -78,7 +78,7 @@ class Making:
             prepared = await self._services.requests.prepare(ask)
             if prepared.is_dear:
                 await self._check_funds(prepared)
-            media = await self._uploads.take(
+            media = await self.uploads.take(
                 prepared.job_id, prepared.spec, attached, clip_limit=_clip_limit(interaction)
             )
             accepted = None if prepared.is_dear else await self._accepted(prepared, media)
@@ -101,7 +101,7 @@ class Making:
     async def stop(self, interaction: discord.Interaction[Any], job_id: str) -> None:
         """Don't start it. Raises ``Refusal``."""
         question = await self._answered(job_id)
-        await self._uploads.discard(question.prepared.job_id)
+        await self.uploads.discard(question.prepared.job_id)
         await interaction.response.edit_message(content="Stopped; nothing was charged.", view=None)
 
     # --- questions -----------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class Making:
         since = self._services.clock() - _PATIENCE
         for job_id in [job_id for job_id, question in self._questions.items() if question.asked_at < since]:
             del self._questions[job_id]
-            await self._uploads.discard(job_id)
+            await self.uploads.discard(job_id)
 
     # --- the card ------------------------------------------------------------------------------
 
@@ -147,11 +147,11 @@ class Making:
         try:
             return await self._services.requests.accept(prepared, media), True
         except AlreadyAccepted as already:
-            await self._uploads.discard(prepared.job_id)
+            await self.uploads.discard(prepared.job_id)
             return already.job, False
         except Refusal:
             # on any other error the job may have been stored, and needs its pictures
-            await self._uploads.discard(prepared.job_id)
+            await self.uploads.discard(prepared.job_id)
             raise
 
     async def _show(self, interaction: discord.Interaction[Any], accepted: tuple[Job, bool]) -> None:

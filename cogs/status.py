@@ -38,7 +38,8 @@ you pay nothing.
 
 **Your videos**
 `/wan queue` shows what is being made · `/wan cancel` stops one that hasn't been started yet · \
-`/wan history` shows what was made and gives a video again, free"""
+`/wan history` shows what was made and gives a video again, free
+`/wan report` tells the moderators of a video that shouldn't be here"""
 
 
 class StatusCommands(Feature):
@@ -93,7 +94,7 @@ class StatusCommands(Feature):
     @cancel.autocomplete("job")
     async def _open_jobs(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         jobs = await self._own_open(interaction)
-        return [_job_choice(job) for job in jobs if typed.lower() in f"{job.id} {job.request.prompt}".lower()][
+        return [job_choice(job) for job in jobs if typed.lower() in f"{job.id} {job.request.prompt}".lower()][
             :_MOST_CHOICES
         ]
 
@@ -112,7 +113,7 @@ class StatusCommands(Feature):
         member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
         jobs = await self.services.database.read(partial(store.latest_of, **member, most=_MOST_CHOICES))
         kept = [job for job in jobs if job.video_path is not None]
-        return [_job_choice(job) for job in kept if typed.lower() in f"{job.id} {job.request.prompt}".lower()]
+        return [job_choice(job) for job in kept if typed.lower() in f"{job.id} {job.request.prompt}".lower()]
 
     @app_commands.command(name="help", description="How to make videos here, and what it costs.")
     async def help(self, interaction: discord.Interaction[Any]) -> None:
@@ -167,6 +168,8 @@ def _queue_line(job: Job, *, is_own: bool) -> str:
 
 
 def _history_line(job: Job) -> str:
+    if job.removed_at is not None:
+        return f"**Removed** · {relative_time(job.created_at)} · {credits_text(job.quote)}"
     what = disarmed(job.request.prompt, 60) or "no prompt"
     price = credits_text(job.quote)
     if job.state is not State.SUCCEEDED:
@@ -179,6 +182,7 @@ def _card_link(job: Job) -> str:
     return "" if message_id is None else f" · [see it]({message_link(job.guild_id, job.channel_id, message_id)})"
 
 
-def _job_choice(job: Job) -> app_commands.Choice[str]:
+def job_choice(job: Job) -> app_commands.Choice[str]:
+    """A job among the suggestions."""
     name = f"{WORDS[job.state]} · {job.created_at:%b %d, %H:%M} UTC · {job.request.prompt or 'no prompt'}"
     return app_commands.Choice(name=shortened(name, 100), value=job.id)

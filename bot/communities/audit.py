@@ -65,6 +65,13 @@ def was_done(connection: Connection, interaction_id: int) -> bool:
     return connection.execute(select(audit.c.id).where(audit.c.interaction_id == interaction_id)).first() is not None
 
 
+def has(connection: Connection, deed: Deed) -> bool:
+    """Whether the same person has done the same before, whatever the reason."""
+    same = (audit.c.guild_id == deed.guild_id, audit.c.actor_id == deed.actor_id, audit.c.action == deed.action)
+    query = select(audit.c.id).where(*same, audit.c.target == deed.target, audit.c.after == deed.after)
+    return connection.execute(query).first() is not None
+
+
 def page(
     connection: Connection,
     guild_id: int,

@@ -34,6 +34,7 @@ CANCEL: Final = Button("cancel", "Cancel")
 DETAILS: Final = Button("details", "Details")
 REPORT: Final = Button("report", "Report")
 REMOVE: Final = Button("remove", "Remove", discord.ButtonStyle.danger)
+ERASE: Final = Button("erase", "Remove it for good", discord.ButtonStyle.danger)
 GO: Final = Button("go", "Go", discord.ButtonStyle.success)
 STOP: Final = Button("stop", "Stop")
 

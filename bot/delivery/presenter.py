@@ -13,6 +13,7 @@ from typing import Final
 
 import discord
 import structlog
+from discord.utils import MISSING
 
 from bot.clock import Clock
 from bot.communities.rules import Community
@@ -23,6 +24,8 @@ from bot.delivery.edits import Edit, Edits
 from bot.delivery.messages import (
     DETAILS,
     NO_MENTIONS,
+    REMOVE,
+    REPORT,
     buttons,
     card_buttons,
     card_embed,
@@ -31,6 +34,7 @@ from bot.delivery.messages import (
     result_file,
     result_text,
 )
+from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job
 from bot.jobs.lifecycle import Posted, PostTrouble
@@ -246,7 +250,7 @@ class DiscordPresenter:
             message = await channel.send(
                 content=result_text(job, is_link=video is None),
                 files=[] if video is None else [result_file(job, video)],
-                view=buttons(job.id, DETAILS),
+                view=buttons(job.id, DETAILS, REPORT),
                 nonce=f"v{job.id}",
                 reference=card_message,
                 allowed_mentions=discord.AllowedMentions(
@@ -265,13 +269,36 @@ class DiscordPresenter:
 
     async def tell_moderators(self, community: Community, text: str) -> None:
         """See ``Presenter``."""
+        await self._tell(community, text)
+
+    async def show_report(self, community: Community, job: Job, text: str) -> bool:
+        """Write a report into the community's log channel, with a button to act on it; false: there is none."""
+        return await self._tell(community, text, view=buttons(job.id, REMOVE))
+
+    async def delete_result(self, job: Job) -> None:
+        """Delete a posted video and its card; what is gone already is as good. Raises ``Refusal``."""
+        channel = self._channel(job)
+        for message_id in (job.result_message_id, job.card_message_id):
+            if message_id is None:
+                continue
+            try:
+                await channel.get_partial_message(message_id).delete()
+            except faults.DISCORD_ERRORS as error:
+                if faults.code_of(error) == faults.UNKNOWN_MESSAGE or faults.is_for_good(error):
+                    continue
+                log.warning("a video can't be deleted", job=job.id, why=str(error))
+                raise Refusal("Discord didn't delete it. Try again in a moment.") from error
+
+    async def _tell(self, community: Community, text: str, *, view: discord.ui.View = MISSING) -> bool:
         if community.log_channel_id is None:
-            return
+            return False
         channel = self._client.get_partial_messageable(community.log_channel_id, guild_id=community.guild_id)
         try:
-            await channel.send(text, allowed_mentions=NO_MENTIONS, suppress_embeds=True)
+            await channel.send(text, view=view, allowed_mentions=NO_MENTIONS, suppress_embeds=True)
         except faults.DISCORD_ERRORS as error:
             log.warning("the log channel can't be written to", guild=community.guild_id, why=str(error))
+            return False
+        return True
 
     def _can_read_history(self, job: Job) -> bool:
         guild = self._client.get_guild(job.guild_id)

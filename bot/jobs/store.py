@@ -124,6 +124,20 @@ def renew_result(connection: Connection, job_id: str, *, url: str, expires_at: d
     return _existing(connection, job_id)
 
 
+def remove_result(connection: Connection, job_id: str, *, now: datetime) -> Job:
+    """Remember that a posted video was deleted, and that no copy is kept."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(removed_at=now, video_path=None))
+    return _existing(connection, job_id)
+
+
+def posted_in(connection: Connection, guild_id: int, *, most: int) -> Sequence[Job]:
+    """The videos that stand in a guild's channels, the newest first."""
+    query = select(jobs).where(
+        jobs.c.guild_id == guild_id, jobs.c.result_message_id.is_not(None), jobs.c.removed_at.is_(None)
+    )
+    return _jobs(connection, query.order_by(jobs.c.created_at.desc()).limit(most))
+
+
 def open_jobs(connection: Connection) -> Sequence[Job]:
     """Every job that hasn't ended, the oldest first."""
     return _jobs(connection, select(jobs).where(jobs.c.ended_at.is_(None)).order_by(jobs.c.created_at, jobs.c.id))

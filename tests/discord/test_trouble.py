@@ -93,7 +93,7 @@ async def test_attachments_of_many_commands_are_not_all_in_memory_at_once(
     cog: Any = world.app.bot.get_cog("wan")
     spec = world.app.services.registry.models["demo"]
     # each as a command of its own takes them in
-    taken = [cog.uploads.take(f"job{each}", spec, {"image": attachment}, clip_limit=1) for each in range(8)]
+    taken = [cog.making.uploads.take(f"job{each}", spec, {"image": attachment}, clip_limit=1) for each in range(8)]
     await asyncio.gather(*taken)
     assert most == 4
     await world.finish()
