@@ -10,6 +10,7 @@ from cogs.admin.credits import AllowanceModeration, CreditModeration
 from cogs.admin.limits import ChannelModeration, LimitModeration, MemberModeration, WordModeration
 from cogs.admin.models import ModelModeration
 from cogs.admin.records import AuditModeration, LogModeration, OptionModeration, ProviderModeration
+from cogs.admin.usage import UsageModeration
 
 
 @app_commands.default_permissions(manage_guild=True)
@@ -25,6 +26,7 @@ class Moderation(
     OptionModeration,
     AuditModeration,
     ProviderModeration,
+    UsageModeration,
     commands.GroupCog,
     name="wan-admin",
     description="Credits, models, limits, and who changed what.",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bot.media import image_work, video_work
+from bot.media import chart_work, image_work, video_work
 from bot.media.errors import MediaError, MediaFailed
 
 #: a task takes and returns what JSON can hold
@@ -26,6 +26,7 @@ TASKS: Mapping[str, Work] = {
     "fit_image": image_work.fit,
     "check_video": video_work.check,
     "fit_video": video_work.fit,
+    "draw_usage": chart_work.draw_usage,
 }
 
 #: bytes; no result of ours is larger, and a full disk would hurt the database
