@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from bot import logs
 from bot.clock import system_clock
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     except (BackupFailed, NewerDatabase, OSError) as error:
         _say(str(error))
         return FAILED
-    except OperationalError as error:
+    except DBAPIError as error:
         # the driver's own words; the statement and its values are nobody's business here
         _say(f"the database can't be used: {' '.join(str(error.orig).split())}")
         return FAILED

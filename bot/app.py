@@ -31,6 +31,7 @@ from bot.credits.balances import Balances
 from bot.credits.pricing import Pricing
 from bot.database import remembered
 from bot.database.engine import Connection, Database, open_database
+from bot.database.lock import only_process
 from bot.database.migrate import migrate
 from bot.delivery.presenter import DiscordPresenter
 from bot.delivery.results import Results
@@ -38,6 +39,9 @@ from bot.jobs import recovery
 from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
 from bot.jobs.delivering import Delivery
+from bot.jobs.files import JobFiles
+from bot.jobs.latecomers import Latecomers
+from bot.jobs.leaving import Leaving
 from bot.jobs.pauses import Pauses
 from bot.jobs.requests import Requests
 from bot.jobs.worker import Worker
@@ -45,6 +49,11 @@ from bot.media.charts import Charts
 from bot.media.images import Images
 from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
+from bot.privacy.departed import DepartedGuilds
+from bot.privacy.erasing import Erasing
+from bot.privacy.exports import Exports
+from bot.privacy.forgetting import Forgetting
+from bot.privacy.retention import Retention
 from bot.services import Services
 from bot.settings import Settings
 from providers.catalogue import MODELS
@@ -75,8 +84,8 @@ class App:
     async def resume(self) -> None:
         """Take up every open job, as if nothing had happened."""
         services, database = self.services, self.services.database
-        inputs, videos, now = services.inputs_folder, services.videos_folder, services.clock()
-        await recovery.sweep(database=database, inputs=inputs, videos=videos, now=now)
+        files, now = JobFiles(services.inputs_folder, services.videos_folder), services.clock()
+        await recovery.sweep(database=database, files=files, now=now)
         await recovery.resume(database=database, worker=services.worker, presenter=services.presenter, now=now)
 
     async def stop(self) -> None:
@@ -91,12 +100,14 @@ class _Folders:
 
     inputs: Path
     videos: Path
+    #: files that are made for an answer
+    exports: Path
 
     @classmethod
     def below(cls, folder: Path) -> _Folders:
         """The folders of a data folder, made when they aren't there."""
-        folders = cls(folder / "inputs", folder / "videos")
-        for each in (folders.inputs, folders.videos):
+        folders = cls(folder / "inputs", folder / "videos", folder / "exports")
+        for each in (folders.inputs, folders.videos, folders.exports):
             each.mkdir(parents=True, exist_ok=True)
         return folders
 
@@ -113,8 +124,8 @@ async def open_app(
     """Open everything but the connection to Discord. Migrates the database first."""
     prices = settings.prices()
     folders = _Folders.below(settings.data_dir)
-    await asyncio.to_thread(migrate, settings.database_url, now=clock())
     async with contextlib.AsyncExitStack() as stack:
+        await asyncio.to_thread(migrate, settings.database_url, now=clock())
         database = wrap_database(open_database(settings.database_url))
         stack.push_async_callback(database.close)
         registry = Registry.of(make_providers(settings, clock=clock), models)
@@ -182,14 +193,15 @@ def _services(ground: _Ground) -> Services:
         folder=ground.folders.inputs,
         upload_limit_mib=settings.upload_limit_mib,
     )
+    delivery = Delivery(
+        database=database, presenter=presenter, videos=ground.videos, folder=ground.folders.videos, clock=clock
+    )
     worker = Worker(
         database=database,
         registry=registry,
         communities=communities,
         presenter=presenter,
-        delivery=Delivery(
-            database=database, presenter=presenter, videos=ground.videos, folder=ground.folders.videos, clock=clock
-        ),
+        delivery=delivery,
         pauses=pauses,
         clock=clock,
         chance=ground.dice.random,
@@ -233,6 +245,30 @@ def _services(ground: _Ground) -> Services:
             clock=clock,
         ),
         worker=worker,
+        latecomers=Latecomers(
+            database=database,
+            registry=registry,
+            presenter=presenter,
+            delivery=delivery,
+            is_paused=pauses.is_paused,
+            clock=clock,
+        ),
+        leaving=Leaving(database=database, communities=communities, worker=worker, presenter=presenter, clock=clock),
+        forgetting=Forgetting(
+            database=database,
+            member_keys=ground.member_keys,
+            erasing=_erasing(ground),
+            clock=clock,
+            chance=_bits_of_ids,
+        ),
+        exports=Exports(
+            database=database,
+            member_keys=ground.member_keys,
+            inputs=ground.folders.inputs,
+            folder=ground.folders.exports,
+            clock=clock,
+        ),
+        retention=_retention(ground, communities),
         images=ground.images,
         charts=ground.charts,
         videos=ground.videos,
@@ -241,6 +277,43 @@ def _services(ground: _Ground) -> Services:
         keep_days=settings.keep_days,
         clock=clock,
     )
+
+
+#: what an id in place of a member's is made of; not the dice, whose throws could be guessed
+_bits_of_ids = partial(secrets.randbits, 63)
+
+
+def _erasing(ground: _Ground) -> Erasing:
+    return Erasing(files=JobFiles(ground.folders.inputs, ground.folders.videos), registry=ground.registry)
+
+
+def _retention(ground: _Ground, communities: Communities) -> Retention:
+    settings, database, clock = ground.settings, ground.database, ground.clock
+    erasing = _erasing(ground)
+    providers = dict(ground.registry.providers)
+    # its folder may be there, although it isn't offered any more
+    providers.setdefault(DemoProvider.name, _demo(settings, clock=clock))
+    return Retention(
+        database=database,
+        erasing=erasing,
+        departed=DepartedGuilds(
+            database=database,
+            communities=communities,
+            erasing=erasing,
+            keep_days=settings.keep_days,
+            clock=clock,
+            chance=_bits_of_ids,
+        ),
+        files=JobFiles(ground.folders.inputs, ground.folders.videos),
+        exports=ground.folders.exports,
+        providers=list(providers.values()),
+        keep_days=settings.keep_days,
+        clock=clock,
+    )
+
+
+def _demo(settings: Settings, *, clock: Clock) -> DemoProvider:
+    return DemoProvider(folder=settings.data_dir / "demo", seconds=settings.demo_seconds, now=clock)
 
 
 def _secret_of_keys(connection: Connection) -> str:
@@ -256,11 +329,16 @@ async def run(settings: Settings) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    with only_process(settings.database_url):
+        await _serve_until(stopped, settings, settings.discord_token.get_secret_value())
+    log.info("stopped")
+
+
+async def _serve_until(stopped: asyncio.Event, settings: Settings, token: str) -> None:
     async with open_app(settings) as app, app.bot:
         await _check_books(app.services.database)
-        if await _done_before(stopped, _begin(app, settings.discord_token.get_secret_value())):
-            await _serve(app, stopped)
-    log.info("stopped")
+        if await _done_before(stopped, _begin(app, token)):
+            await _serve(app, token, stopped)
 
 
 async def _begin(app: App, token: str) -> None:
@@ -283,13 +361,15 @@ async def _done_before(stopped: asyncio.Event, work: Coroutine[None, None, None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _serve(app: App, stopped: asyncio.Event) -> None:
+async def _serve(app: App, token: str, stopped: asyncio.Event) -> None:
     """Keep the connection, the worker and the cards going until told to stop, or until one of them ends."""
     tasks: list[asyncio.Task[object]] = [
         asyncio.create_task(compare_catalogue(app.services.registry, stopped), name="catalogue"),
-        asyncio.create_task(app.bot.connect(), name="gateway"),
+        asyncio.create_task(app.bot.stay_connected(token), name="gateway"),
         asyncio.create_task(app.services.worker.run(), name="worker"),
         asyncio.create_task(app.services.presenter.run(), name="cards"),
+        asyncio.create_task(app.services.latecomers.run(), name="late videos"),
+        asyncio.create_task(app.services.retention.run(), name="retention"),
         asyncio.create_task(stopped.wait(), name="signal"),
     ]
     try:
@@ -342,7 +422,7 @@ def make_providers(settings: Settings, *, clock: Clock) -> list[Provider]:
             )
         )
     if settings.demo_provider:
-        providers.append(DemoProvider(folder=settings.data_dir / "demo", seconds=settings.demo_seconds, now=clock))
+        providers.append(_demo(settings, clock=clock))
     return providers
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
+from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import discord
 import structlog
@@ -15,10 +17,12 @@ from discord import app_commands
 from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
+from discord.utils import MISSING
 
 from bot.database import remembered
 from bot.database.engine import Database
 from bot.delivery import faults
+from bot.jobs.leaving import Shards
 from bot.services import Services
 from bot.tree import Tree
 
@@ -26,6 +30,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: seconds; discord.py waits as long as a rate limit says, which for commands can be hours
 _SYNC_TIME: Final = 60.0
+#: seconds before a broken connection is made anew; Discord allows 1,000 a day
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 120.0
 EXTENSIONS: Final = ("cogs.wan", "cogs.moderation", "cogs.buttons")
 
 
@@ -50,6 +57,9 @@ class WanBot(commands.AutoShardedBot):
             shard_count=shard_count,
             shard_ids=list(shard_ids) if shard_ids is not None else None,  # pyright: ignore[reportArgumentType] - its default
         )
+        parsers = self._connection.parsers
+        # discord.py gives the whole connection up for one event that isn't as it expects
+        parsers.update({event: _careful(event, parse) for event, parse in parsers.items()})
 
     def equip(self, services: Services) -> None:
         """Hand over what the cogs work with."""
@@ -85,9 +95,70 @@ class WanBot(commands.AutoShardedBot):
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(address)
         await super().connect(reconnect=reconnect)
 
+    async def stay_connected(self, token: str) -> None:
+        """Keep a connection until ``close``, whatever happens to it. ``login`` comes before.
+
+        Raises ``discord.LoginFailure`` and ``discord.PrivilegedIntentsRequired``, which no patience helps.
+        """
+        wait = _FIRST_PAUSE
+        while True:
+            begun = time.monotonic()
+            try:
+                await self.connect()
+            except (discord.LoginFailure, discord.PrivilegedIntentsRequired):
+                raise
+            except Exception:
+                log.exception("the connection to Discord broke; jobs go on, and it is made anew", seconds=wait)
+            else:
+                return
+            wait = _FIRST_PAUSE if time.monotonic() - begun > _LONGEST_PAUSE else min(_LONGEST_PAUSE, wait * 2)
+            await self._reopen(token, wait)
+
+    async def _reopen(self, token: str, wait: float) -> None:
+        """Begin again as after a start: discord.py has closed everything, the cogs included."""
+        while True:
+            await asyncio.sleep(wait)
+            self.clear()
+            # what ``clear`` leaves: connections that were closed, and events that were queued
+            self.http.connector = MISSING
+            await self._async_setup_hook()
+            try:
+                await self.login(token)
+            except discord.LoginFailure:
+                raise
+            except faults.DISCORD_ERRORS as error:
+                log.warning("Discord can't be asked to log in; trying again", seconds=wait, why=str(error))
+                await self.close()
+            else:
+                return
+
     async def on_ready(self) -> None:
-        """Say so; may happen many times."""
+        """Say so, and catch up with what was missed; may happen many times."""
         log.info("ready", user=str(self.user), guilds=len(self.guilds), shards=self.shard_count)
+        count = self.shard_count or 1
+        shards = Shards(count, frozenset(range(count) if self.shard_ids is None else self.shard_ids))
+        # what can't be reached for now is among them
+        await self.services.leaving.catch_up({guild.id for guild in self.guilds}, shards)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """Note that the bot is there, perhaps again."""
+        await self.services.leaving.came_back(guild.id)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """End what waits there; Discord tells of an outage in another way."""
+        await self.services.leaving.left(guild.id)
+
+
+def _careful(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Pass over an event that can't be parsed."""
+
+    def parse_or_tell(payload: Any) -> None:
+        try:
+            parse(payload)
+        except Exception:
+            log.exception("Discord told of something that can't be understood; it is passed over", about=event)
+
+    return parse_or_tell
 
 
 def use_api(url: str) -> None:

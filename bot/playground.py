@@ -104,7 +104,9 @@ def _populate(app: App, env: simcord.Env) -> World:
 async def at_work(app: App) -> AsyncGenerator[None]:
     """Let the worker and the cards go on by themselves, in real time."""
     await app.resume()
-    tasks = [asyncio.create_task(app.services.worker.run()), asyncio.create_task(app.services.presenter.run())]
+    services = app.services
+    loops = (services.worker.run, services.presenter.run, services.latecomers.run, services.retention.run)
+    tasks = [asyncio.create_task(loop()) for loop in loops]
     try:
         yield
     finally:

@@ -15,12 +15,17 @@ from bot.delivery.presenter import DiscordPresenter
 from bot.delivery.results import Results
 from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
+from bot.jobs.latecomers import Latecomers
+from bot.jobs.leaving import Leaving
 from bot.jobs.pauses import Pauses
 from bot.jobs.requests import Requests
 from bot.jobs.worker import Worker
 from bot.media.charts import Charts
 from bot.media.images import Images
 from bot.media.videos import Videos
+from bot.privacy.exports import Exports
+from bot.privacy.forgetting import Forgetting
+from bot.privacy.retention import Retention
 from providers.registry import Registry
 
 
@@ -41,6 +46,11 @@ class Services:
     presenter: DiscordPresenter
     results: Results
     worker: Worker
+    latecomers: Latecomers
+    leaving: Leaving
+    forgetting: Forgetting
+    exports: Exports
+    retention: Retention
     images: Images
     charts: Charts
     videos: Videos

@@ -174,6 +174,8 @@ forgotten_grants = Table(
     metadata,
     Column("member_key", String(64), primary_key=True),
     Column("period", String(20), primary_key=True),
+    # goes with it, when the guild's data is deleted
+    Column("guild_id", BigInteger, nullable=False),
     Column("granted", BigInteger, nullable=False),
     Column("ends_at", Instant, nullable=False),
 )
@@ -233,6 +235,8 @@ jobs = Table(
     # ids of models that could do the same, separated by spaces
     Column("alternatives", Text),
     Column("ended_at", Instant),
+    # an expired job: until when a late video is looked for
+    Column("late_until", Instant),
     # the posted video was deleted, by its owner or a moderator
     Column("removed_at", Instant),
     # prompt, pictures and video were deleted when their time was over
@@ -252,6 +256,12 @@ jobs = Table(
     ),
     Index("ix_jobs_guild_id", "guild_id", "user_id", "created_at"),
     Index("ix_jobs_guild_period", "guild_id", "created_at"),
+    Index(
+        "ix_jobs_late",
+        "late_until",
+        sqlite_where=text("late_until IS NOT NULL"),
+        postgresql_where=text("late_until IS NOT NULL"),
+    ),
     Index(
         "ix_jobs_kept",
         "ended_at",

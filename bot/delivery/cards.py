@@ -16,6 +16,9 @@ _PROMPT: Final = 1000
 _FIELD: Final = 1024
 _BAR: Final = 12
 
+#: In place of a prompt whose time was over.
+NOT_KEPT: Final = "The prompt isn't kept any more."
+
 #: The state's word, as the card shows it.
 WORDS: Final[Mapping[State, str]] = {
     State.QUEUED: "Queued",
@@ -52,13 +55,15 @@ _SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.PROVIDER_PAUSED: "This model can't be used at the moment; the people who run this bot have been told.",
     Reason.NOT_MADE: "The provider couldn't make this video. Try again, or change the prompt.",
     Reason.NO_ANSWER: "We never heard whether the video was started, so you pay nothing. Try again.",
-    Reason.TOO_LATE: "The provider took too long. Try again later, or another model.",
+    Reason.TOO_LATE: "The provider took too long. If the video still comes, it is posted here, free.",
     Reason.LINK_DEAD: "The provider finished, but its video couldn't be fetched. Try again.",
     Reason.NOT_A_VIDEO: "What the provider sent isn't a video that can be played. Try again.",
     Reason.UNDELIVERABLE: "The video couldn't be posted here. It is kept: `/wan history` has it.",
     # a moderator may have done it
     Reason.BY_MEMBER: "It was stopped.",
     Reason.GUILD_GONE: "The bot has left this community.",
+    Reason.RESTORED: "The bot's records were restored from an older copy, so it doesn't go on. Try again.",
+    Reason.OUR_FAULT: "Something on our side kept failing; the people who run this bot have been told.",
     Reason.UNANSWERED: "Discord was too slow. Try again.",
     Reason.NOT_REACHED: "The provider couldn't be reached for a whole day. Try another model.",
     Reason.MODEL_GONE: "This model isn't offered any more. Choose another with `/wan models`.",
@@ -80,11 +85,11 @@ class Card:
 
 def card(job: Job, *, spec: ModelSpec | None, sight: Sight, can_cancel_running: bool) -> Card:
     """The card of a job, as it stands now."""
-    prompt = disarmed(job.request.prompt, _PROMPT) or "No prompt: the picture decides."
+    prompt = prompt_text(job, _PROMPT) or "No prompt: the picture decides."
     fields = (
         ("Model", spec.name if spec is not None else job.model),
         ("Price", _price(job)),
-        ("Options", options_text(job.request)),
+        ("Options", kept_options(job)),
         *_notes(job.request),
     )
     return Card(
@@ -110,6 +115,17 @@ def options_text(request: Request) -> str:
     return shortened(" · ".join(part for part in parts if part), _FIELD)
 
 
+def prompt_text(job: Job, most: int) -> str:
+    """What was asked for, of ``most`` characters; empty: nothing in words."""
+    return disarmed(job.request.prompt, most) if job.purged_at is None else NOT_KEPT
+
+
+def kept_options(job: Job) -> str:
+    """Every option that is known of a job."""
+    request = job.request
+    return options_text(request) if job.purged_at is None else f"{request.resolution} · {request.duration} s"
+
+
 def progress_bar(progress: float) -> str:
     """``▰▰▰▱▱▱▱▱▱▱▱▱ 25 %``."""
     share = min(1.0, max(0.0, progress))
@@ -128,8 +144,14 @@ def _status(job: Job, sight: Sight) -> str:
     if job.state is State.QUEUED and sight.place is not None:
         return f"Place {sight.place} in the queue"
     if job.state is State.SUCCEEDED and job.result_message_id is not None:
-        return f"[Watch it]({message_link(job.guild_id, job.channel_id, job.result_message_id)})"
+        return _watch(job)
+    if job.state is State.EXPIRED and job.result_message_id is not None:
+        return f"It came late, so it is free. {_watch(job)}"
     return _PLAIN_STATUS.get(job.state) or _ending(job)
+
+
+def _watch(job: Job) -> str:
+    return f"[Watch it]({message_link(job.guild_id, job.channel_id, job.result_message_id or 0)})"
 
 
 def _running(sight: Sight) -> str:

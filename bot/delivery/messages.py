@@ -83,8 +83,10 @@ def closing_files(files: list[discord.File]) -> Generator[list[discord.File]]:
 
 def result_text(job: Job, *, is_link: bool) -> str:
     """What the message with the video, or with the vendor's own link to it, says."""
+    is_late = not job.state.is_open
     if not is_link or job.result_url is None:
-        return f"<@{job.user_id}> Your video is ready."
+        ready = "Your video came late, so it is free." if is_late else "Your video is ready."
+        return f"<@{job.user_id}> {ready}"
     expiry = job.result_expires_at
     until = "for at most 24 hours" if expiry is None else f"until {date_and_time(expiry)}"
     text = f"<@{job.user_id}> Your video is ready, but too large for this community: {job.result_url}"

@@ -19,7 +19,7 @@ from bot.clock import Clock
 from bot.communities.rules import Community
 from bot.database.engine import Database
 from bot.delivery import faults
-from bot.delivery.cards import Card, card
+from bot.delivery.cards import WORDS, Card, card
 from bot.delivery.edits import Edit, Edits
 from bot.delivery.messages import (
     DETAILS,
@@ -36,7 +36,7 @@ from bot.delivery.messages import (
 )
 from bot.errors import Refusal
 from bot.jobs import store
-from bot.jobs.job import Job
+from bot.jobs.job import Job, State
 from bot.jobs.lifecycle import Posted, PostTrouble
 from bot.jobs.presenting import NOTHING_MORE, CardGone, NotNow, Sight
 from providers.registry import Registry
@@ -48,8 +48,8 @@ MIB: Final = 1024 * 1024
 _EVERYWHERE: Final = 20 * MIB
 #: how many messages are looked through for a card or a video of ours
 _LOOK_BACK: Final = 1000
-#: how far Discord's clock may be behind ours
-_CLOCK_SLACK: Final = timedelta(minutes=5)
+#: how far Discord's clock may be behind ours beyond what a job tells of it (Job.clock_error)
+_CLOCK_SLACK: Final = timedelta(minutes=25)
 _RETRY_EDIT: Final = timedelta(seconds=10)
 #: so many refusals of an edit, ten minutes in all, are final
 _MOST_REFUSALS: Final = 7
@@ -137,6 +137,17 @@ class DiscordPresenter:
         if any(media.filename not in links for media in job.request.media):
             raise CardGone(job.id)
         return links
+
+    async def shown_state(self, job: Job) -> State | None:
+        """See ``Presenter``."""
+        try:
+            message = await self._channel(job).fetch_message(job.card_message_id or 0)
+        except faults.DISCORD_ERRORS as error:
+            if faults.is_for_good(error) or faults.code_of(error) == faults.UNKNOWN_MESSAGE:
+                return None
+            raise NotNow(str(error)) from error
+        titles = {embed.title for embed in message.embeds}
+        return next((state for state, word in WORDS.items() if word in titles), None)
 
     async def run(self) -> None:
         """Send edits as the channels' budgets allow, until ``stop``."""
@@ -324,4 +335,4 @@ def _before_attempt(job: Job) -> int:
     card = job.card_message_id or job.interaction_id
     if job.attempted_at is None:
         return card
-    return max(card, discord.utils.time_snowflake(job.attempted_at - _CLOCK_SLACK))
+    return max(card, discord.utils.time_snowflake(job.attempted_at - job.clock_error - _CLOCK_SLACK))

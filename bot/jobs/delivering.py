@@ -50,9 +50,20 @@ class Delivery:
         self._folder = folder
         self._clock = clock
 
-    async def deliver(self, job: Job, offer: tuple[Provider, ModelSpec] | None, *, tried_for: timedelta) -> Step | None:
-        """Go as far as possible; None: try again later. Without an offer, its provider isn't configured any more."""
-        if job.attempted_at is not None and self._clock() - job.attempted_at >= lifecycle.ATTEMPT_AGE:
+    async def deliver(
+        self,
+        job: Job,
+        offer: tuple[Provider, ModelSpec] | None,
+        *,
+        tried_for: timedelta,
+        is_inherited: bool = False,
+    ) -> Step | None:
+        """Go as far as possible; None: try again later.
+
+        Without an offer, its provider isn't configured any more. A job that is inherited from an earlier run
+        may have been posted by one that this database, restored from a backup, knows nothing of.
+        """
+        if self._may_be_posted(job, is_inherited=is_inherited):
             found = await self._presenter.find_video(job)
             if found is not None:
                 return lifecycle.after_post(found, tried_for=tried_for)
@@ -71,6 +82,12 @@ class Delivery:
             # the last word before giving up: an answer may have got lost
             outcome = await self._presenter.find_video(job) or outcome
         return lifecycle.after_post(outcome, tried_for=tried_for)
+
+    def _may_be_posted(self, job: Job, *, is_inherited: bool) -> bool:
+        """Whether the video may stand in the channel, and Discord forget that it does."""
+        if job.attempted_at is None:
+            return is_inherited and self._clock() - job.created_at >= lifecycle.ATTEMPT_AGE
+        return self._clock() - job.attempted_at >= lifecycle.ATTEMPT_AGE
 
     async def _posted(self, job: Job, path: Path) -> Posted | PostTrouble:
         outcome: Posted | PostTrouble = PostTrouble.TOO_LARGE

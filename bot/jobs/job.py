@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -17,6 +18,13 @@ _ID_LENGTH: Final = 12
 #: bits of chance at the end of an id; before them stand the milliseconds since 2026
 _RANDOM_BITS: Final = 20
 _ID_EPOCH_MS: Final = 1_767_225_600_000
+#: Discord's ids begin with the milliseconds since 2015 (its reference, "Snowflakes")
+_DISCORD_EPOCH: Final = datetime(2015, 1, 1, tzinfo=UTC)
+_SNOWFLAKE_SHIFT: Final = 22
+#: less is the time that an interaction takes to arrive, or a question to be answered
+_LEAST_ERROR: Final = timedelta(minutes=20)
+#: more is no clock, but an id that isn't one of Discord's
+_MOST_ERROR: Final = timedelta(days=7)
 
 
 class State(StrEnum):
@@ -60,6 +68,10 @@ class Reason(StrEnum):
     UNDELIVERABLE = "undeliverable"
     BY_MEMBER = "by_member"
     GUILD_GONE = "guild_gone"
+    #: the database is older than the card: it was restored from a backup
+    RESTORED = "restored"
+    #: a fault of ours that didn't go away
+    OUR_FAULT = "our_fault"
     #: Discord took the answer to the command no more
     UNANSWERED = "unanswered"
     #: no connection to the vendor, for very long
@@ -143,8 +155,26 @@ class Job:
     advice: str | None = None
     alternatives: str | None = None
     ended_at: datetime | None = None
+    late_until: datetime | None = None
     removed_at: datetime | None = None
     purged_at: datetime | None = None
+
+    @property
+    def clock_error(self) -> timedelta:
+        """How far our clock was ahead of Discord's when the job was accepted; zero where that can't be told."""
+        told = _DISCORD_EPOCH + timedelta(milliseconds=self.interaction_id >> _SNOWFLAKE_SHIFT)
+        error = self.created_at - told
+        return error if _LEAST_ERROR < abs(error) < _MOST_ERROR else timedelta()
+
+
+def what_is_left(request: Request) -> Request:
+    """What usage is counted by, when nothing that a member wrote or attached is kept any more."""
+    return Request(prompt="", mode=request.mode, resolution=request.resolution, duration=request.duration)
+
+
+def fingerprint(task_id: str) -> str:
+    """What is left of a vendor's task id: by it the task is known again, but not found."""
+    return hashlib.sha256(task_id.encode()).hexdigest()
 
 
 def new_id(now: datetime, chance: int) -> str:

@@ -38,8 +38,14 @@ POST_PATIENCE: Final = timedelta(minutes=10)
 ATTEMPT_AGE: Final = timedelta(minutes=2)
 #: a job that no vendor took is given up after this long
 QUEUE_PATIENCE: Final = timedelta(hours=24)
+#: so many times a step that fails for a reason of our own is tried, about every half minute
+MOST_FAULTS: Final = 20
 #: a job without a stored card is left alone for this long
 CARD_PATIENCE: Final = timedelta(seconds=10)
+#: the answer to a submission comes within this time, or never: connect 10 s, read 60 s, and what is between
+ANSWER_PATIENCE: Final = timedelta(seconds=90)
+#: a vendor keeps a result for at most so long: undocumented, and what their own pages suggest
+RESULT_LIFE: Final = timedelta(hours=24)
 #: how far behind ours a vendor's clock may be
 CLOCK_SLACK: Final = timedelta(seconds=5)
 _VENDOR_WORDS: Final = 200
@@ -72,6 +78,7 @@ class Changes(TypedDict, total=False):
     vendor_message: str | None
     advice: str | None
     alternatives: str | None
+    late_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +112,16 @@ class Posted:
     message_id: int
 
 
+def is_ahead(job: Job, shown: State | None) -> bool:
+    """Whether the card of a waiting job tells of more than the database knows: it is an old copy.
+
+    A card may lag behind, so one that was submitted before, and waits again, may still say so.
+    """
+    if shown is None or shown is State.QUEUED:
+        return False
+    return shown is not State.SUBMITTING or job.version == 0
+
+
 def start_submitting(*, spec: ModelSpec, now: datetime) -> Step:
     """The intent, stored before the POST."""
     return Step(
@@ -135,12 +152,25 @@ def after_submit(outcome: Submission | ProviderError, *, can_list: bool, now: da
             assert_never(outcome)
 
 
+def before_listing(job: Job, submitting: Sequence[Job], *, now: datetime) -> Step | bool:
+    """Whether the vendor's list can tell what became of a submission, since no other one asked for the same.
+
+    False: wait, for the other's answer may still come; a step: it came to nothing, so the task could be either's.
+    """
+    rivals = [each for each in submitting if each.id != job.id and each.request.prompt == job.request.prompt]
+    if not rivals:
+        return True
+    if any(now - (rival.submitted_at or now) < ANSWER_PATIENCE for rival in rivals):
+        return False
+    return ended(State.LOST, Reason.NO_ANSWER, detail="another submission of the same prompt has no answer either")
+
+
 def after_listing(job: Job, tasks: Sequence[KnownTask], known: Collection[str]) -> Step:
     """What the vendor's own list tells of a submission without an answer.
 
     The job goes on only with exactly one task that fits and that no job of ours knows.
     """
-    since = (job.submitted_at or job.created_at) - CLOCK_SLACK
+    since = (job.submitted_at or job.created_at) - job.clock_error - CLOCK_SLACK
     fitting = [
         task
         for task in tasks
@@ -165,10 +195,28 @@ def after_look(job: Job, outcome: TaskStatus | ProviderError, *, now: datetime) 
             return ended(State.FAILED, Reason.NOT_MADE, vendor=vendor, advice=advice, detail=vendor)
         case Pending() | ProviderError():
             if job.deadline is not None and now >= job.deadline:
-                return ended(State.EXPIRED, Reason.TOO_LATE, detail="past the model's deadline")
+                return _expired(job)
             return None
         case _:
             assert_never(outcome)
+
+
+def after_faults(job: Job, faults: int) -> Step | None:
+    """What a step that fails for reasons of our own comes to; None: try again.
+
+    A submission may have left, and a vendor's task is watched until its deadline.
+    """
+    if faults < MOST_FAULTS:
+        return None
+    if job.state is State.RUNNING:
+        return None
+    state = State.LOST if job.state is State.SUBMITTING else State.FAILED
+    return ended(state, Reason.OUR_FAULT, detail=f"a step failed {faults} times in a row")
+
+
+def after_late_look(outcome: TaskStatus | ProviderError) -> Finished | bool:
+    """What a look at an expired job's task came to: its video, or whether there is hope for one."""
+    return outcome if isinstance(outcome, Finished) else not isinstance(outcome, Rejected)
 
 
 def after_fetch_trouble(
@@ -201,6 +249,13 @@ def ended(
     """An end without a posted video: the hold is released."""
     changes = Changes(reason=reason, vendor_message=vendor[:_VENDOR_WORDS] if vendor else None, advice=advice)
     return Step(state=state, money=Money.RELEASE, changes=changes, detail=detail)
+
+
+def _expired(job: Job) -> Step:
+    """The member is told and pays nothing; should the video still come, it is theirs."""
+    step = ended(State.EXPIRED, Reason.TOO_LATE, detail="past the model's deadline")
+    step.changes["late_until"] = (job.submitted_at or job.created_at) + RESULT_LIFE
+    return step
 
 
 def _with_cost(changes: Changes, cost: Cost | None) -> Changes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from bot.communities.rules import Community
-from bot.jobs.job import Job
+from bot.jobs.job import Job, State
 from bot.jobs.lifecycle import Posted, PostTrouble
 
 
@@ -48,6 +48,10 @@ class Presenter(Protocol):
 
         Raises ``NotNow``.
         """
+        ...
+
+    async def shown_state(self, job: Job) -> State | None:
+        """The state that the job's card shows; None: it is gone, or can't be read. Raises ``NotNow``."""
         ...
 
     async def media_links(self, job: Job) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, Select, case, func, insert, liter
 from bot.credits import ledger
 from bot.database.tables import Instant, job_events, jobs, ledger_entries
 from bot.database.upsert import insert_if_absent
-from bot.jobs.job import ACTIVE, Job, Reason, Request, State
+from bot.jobs.job import ACTIVE, Job, Reason, Request, State, fingerprint
 from bot.jobs.lifecycle import ALLOWED, Money, Step
 from bot.jobs.policy import Use
 
@@ -106,7 +106,9 @@ def card_shows(connection: Connection, job_id: str, version: int) -> None:
 def open_attempt(connection: Connection, job: Job, *, video_path: str, now: datetime) -> Job:
     """Remember that the video is about to be posted. An older open attempt keeps its time."""
     attempted_at = func.coalesce(jobs.c.attempted_at, literal(now, Instant))
-    change = update(jobs).where(jobs.c.id == job.id, jobs.c.state == State.DELIVERING)
+    # an expired job's video may come late
+    is_due = or_(jobs.c.state == State.DELIVERING, jobs.c.late_until.is_not(None))
+    change = update(jobs).where(jobs.c.id == job.id, is_due, jobs.c.purged_at.is_(None))
     if connection.execute(change.values(attempted_at=attempted_at, video_path=video_path)).rowcount != 1:
         raise JobMoved(f"{job.id} is not being delivered")
     return _existing(connection, job.id)
@@ -120,7 +122,9 @@ def close_attempt(connection: Connection, job_id: str) -> Job:
 
 def renew_result(connection: Connection, job_id: str, *, url: str, expires_at: datetime | None) -> Job:
     """Remember a fresh link to the same result."""
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(result_url=url, result_expires_at=expires_at))
+    # what was purged meanwhile stays so
+    kept = (jobs.c.id == job_id, jobs.c.purged_at.is_(None))
+    connection.execute(update(jobs).where(*kept).values(result_url=url, result_expires_at=expires_at))
     return _existing(connection, job_id)
 
 
@@ -136,6 +140,32 @@ def posted_in(connection: Connection, guild_id: int, *, most: int) -> Sequence[J
         jobs.c.guild_id == guild_id, jobs.c.result_message_id.is_not(None), jobs.c.removed_at.is_(None)
     )
     return _jobs(connection, query.order_by(jobs.c.created_at.desc()).limit(most))
+
+
+def late_jobs(connection: Connection, *, now: datetime) -> Sequence[Job]:
+    """Expired jobs whose video may still come, the oldest first."""
+    return _jobs(connection, select(jobs).where(jobs.c.late_until > now).order_by(jobs.c.late_until))
+
+
+def end_lateness(connection: Connection, job: Job, *, message_id: int | None, now: datetime) -> Job:
+    """Look no more for a late video: it was posted, free, or it won't come. Raises ``JobMoved``."""
+    detail = "nothing came" if message_id is None else "posted late, free"
+    shown = job.version if message_id is None else job.version + 1
+    changed = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job.id, jobs.c.version == job.version, jobs.c.late_until.is_not(None))
+        .values(late_until=None, attempted_at=None, result_message_id=message_id, version=shown)
+    )
+    if changed.rowcount != 1:
+        raise JobMoved(f"{job.id} is looked for no more")
+    _record(connection, job.id, f"{job.state} -> {job.state}", detail, now)
+    return _existing(connection, job.id)
+
+
+def submitting(connection: Connection, model: str) -> Sequence[Job]:
+    """The jobs of a model whose submission waits for its answer."""
+    query = select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.state == State.SUBMITTING, jobs.c.model == model)
+    return _jobs(connection, query.order_by(jobs.c.created_at))
 
 
 def open_jobs(connection: Connection) -> Sequence[Job]:
@@ -213,10 +243,17 @@ def existing(connection: Connection, job_ids: Iterable[str]) -> frozenset[str]:
     return frozenset(connection.execute(select(jobs.c.id).where(jobs.c.id.in_(list(job_ids)))).scalars())
 
 
+def purged(connection: Connection, job_ids: Iterable[str]) -> frozenset[str]:
+    """Of which of these jobs nothing is kept any more."""
+    query = select(jobs.c.id).where(jobs.c.id.in_(list(job_ids)), jobs.c.purged_at.is_not(None))
+    return frozenset(connection.execute(query).scalars())
+
+
 def known_tasks(connection: Connection, task_ids: Iterable[str]) -> frozenset[str]:
-    """Which of these tasks of a vendor belong to a job of ours."""
-    query = select(jobs.c.task_id).where(jobs.c.task_id.in_([_storable(task_id) for task_id in task_ids]))
-    return frozenset(task_id for task_id in connection.execute(query).scalars() if task_id is not None)
+    """Which of these tasks of a vendor belong to a job of ours, also to one of which little is left."""
+    sought = {form: each for each in map(_storable, task_ids) for form in (each, fingerprint(each))}
+    found = connection.execute(select(jobs.c.task_id).where(jobs.c.task_id.in_(list(sought)))).scalars()
+    return frozenset(sought[form] for form in found if form is not None)
 
 
 def _record(connection: Connection, job_id: str, transition: str, detail: str, now: datetime) -> None:

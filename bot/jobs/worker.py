@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
@@ -21,6 +21,7 @@ from bot.database.engine import Database
 from bot.jobs import lifecycle, store
 from bot.jobs.agenda import Agenda
 from bot.jobs.alternatives import able_models
+from bot.jobs.asking import outcome_of
 from bot.jobs.delivering import Delivery
 from bot.jobs.inputs import generation_request, needs_links
 from bot.jobs.job import Job, Reason, State
@@ -33,8 +34,6 @@ from providers.contract import Provider
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Unavailable
 from providers.registry import Registry
 from providers.types import ModelSpec, Pending, Submission
-
-_T = TypeVar("_T")
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -112,6 +111,10 @@ class Worker:
         self._queue_at: datetime | None = None
         #: those that the cards of waiting jobs were last asked to show
         self._places: dict[str, int] = {}
+        #: jobs of an earlier run: an old copy of the database may know less of them than Discord does
+        self._inherited: set[str] = set()
+        #: how often the present step of a job has failed for a reason of ours
+        self._faults = Counter[str]()
         self._wake = asyncio.Event()
         self._is_stopping = False
 
@@ -122,6 +125,7 @@ class Worker:
 
     def resume(self, job: Job) -> None:
         """Take up a job that was started before: by a restart, everything is due at once."""
+        self._inherited.add(job.id)
         if job.state is not State.QUEUED:
             self._remember(Watch(job))
             self._agenda.put(job.id, self._clock())
@@ -237,9 +241,23 @@ class Worker:
         except Exception:
             log.exception("a step failed; the job goes on in a while", job=job_id)
             self._later(watch, _AFTER_FAULT)
+            await self._after_fault(watch)
+        else:
+            self._faults.pop(job_id, None)
         finally:
             self._steps.pop(job_id, None)
             self._wake.set()
+
+    async def _after_fault(self, watch: Watch) -> None:
+        """Give a job up whose step fails again and again: no hold stays for ever."""
+        self._faults[watch.job.id] += 1
+        step = lifecycle.after_faults(watch.job, self._faults[watch.job.id])
+        if step is None:
+            return
+        try:
+            await self._apply(watch, step)
+        except Exception:
+            log.exception("a job that keeps failing can't be ended either", job=watch.job.id)
 
     async def _advance(self, watch: Watch) -> None:
         """The next step of a job that was started."""
@@ -281,12 +299,14 @@ class Worker:
         if reason is not None:
             await self._apply(watch, lifecycle.ended(State.FAILED, reason))
             return
+        if not await self._is_up_to_date(watch):
+            return
         links = await self._links(watch, spec)
         if links is None:
             return
         request = generation_request(watch.job.request, spec, path_of=self._media_path, links=links)
         await self._apply(watch, lifecycle.start_submitting(spec=spec, now=self._clock()))
-        await self._take_answer(watch, provider, await _outcome_of(provider.submit(request)))
+        await self._take_answer(watch, provider, await outcome_of(provider.submit(request)))
 
     async def _take_answer(self, watch: Watch, provider: Provider, answer: Submission | ProviderError) -> None:
         """Store what a submission came to. If that fails, the next step tries again with the same answer."""
@@ -298,6 +318,23 @@ class Worker:
         watch.answer = None
         if is_paused_now:
             await self._tell_of_pause(provider, watch.job)
+
+    async def _is_up_to_date(self, watch: Watch) -> bool:
+        """False: the card of a job of an earlier run tells that it went on, so it isn't submitted again."""
+        job = watch.job
+        if job.id not in self._inherited or job.card_message_id is None:
+            return True
+        try:
+            shown = await self._presenter.shown_state(job)
+        except NotNow as error:
+            log.warning("Discord can't be asked for the card; trying again", job=job.id, why=str(error))
+            self._look_at_queue_by(self._clock() + _SHORT_WAIT)
+            return False
+        if not lifecycle.is_ahead(job, shown):
+            return True
+        log.error("a card knows more than the database: was it restored from a backup?", job=job.id, card=str(shown))
+        await self._apply(watch, lifecycle.ended(State.FAILED, Reason.RESTORED, detail=f"its card says {shown}"))
+        return False
 
     def _why_not(self, job: Job) -> Reason | None:
         """What makes it pointless to submit a job that waited."""
@@ -333,7 +370,7 @@ class Worker:
         return True
 
     async def _look(self, watch: Watch, provider: Provider, spec: ModelSpec) -> None:
-        outcome = await _outcome_of(provider.status(watch.job.task_id or "", spec))
+        outcome = await outcome_of(provider.status(watch.job.task_id or "", spec))
         is_paused_now = self._note_trouble(provider, outcome, watch.job)
         watch.looks += 1
         watch.failures = watch.failures + 1 if isinstance(outcome, ProviderError) else 0
@@ -352,14 +389,24 @@ class Worker:
         watch.delivering_since = watch.delivering_since or now
         tried_for = now - watch.delivering_since
         job = await self._current(watch)
-        await self._apply(watch, await self._delivery.deliver(job, offer, tried_for=tried_for))
+        is_inherited = job.id in self._inherited
+        step = await self._delivery.deliver(job, offer, tried_for=tried_for, is_inherited=is_inherited)
+        if step is None and not self._presenter.is_ready():
+            # Discord's silence is no try
+            watch.delivering_since = None
+        await self._apply(watch, step)
 
     async def _look_for_submission(self, watch: Watch, provider: Provider) -> None:
         """A submission without an answer: the vendor's own list decides, where there is one."""
         if not provider.can_list:
             await self._apply(watch, lifecycle.ended(State.LOST, Reason.NO_ANSWER))
             return
-        since = (watch.job.submitted_at or watch.job.created_at) - lifecycle.CLOCK_SLACK
+        submitting = await self._database.read(partial(store.submitting, model=watch.job.model))
+        verdict = lifecycle.before_listing(watch.job, submitting, now=self._clock())
+        if verdict is not True:
+            await self._apply(watch, verdict or None)
+            return
+        since = (watch.job.submitted_at or watch.job.created_at) - watch.job.clock_error - lifecycle.CLOCK_SLACK
         try:
             tasks = await provider.recent_tasks(since=since)
         except (AuthFailed, ContractBroken) as error:
@@ -452,6 +499,7 @@ class Worker:
         if watch is not None:
             self._running[_provider_name(watch.job)] -= 1
         self._agenda.discard(job_id)
+        self._faults.pop(job_id, None)
         # should it wait again, its card shows something else by then
         self._places.pop(job_id, None)
         self.wake()
@@ -508,16 +556,6 @@ def _at_once(community: Community) -> tuple[int, int]:
 
 def _provider_name(job: Job) -> str:
     return job.model.partition("/")[0]
-
-
-async def _outcome_of(call: Coroutine[None, None, _T]) -> _T | ProviderError:
-    try:
-        return await call
-    except ProviderError as error:
-        return error
-    except Exception as error:
-        log.exception("a provider raised what its contract doesn't name")
-        return ContractBroken(type(error).__name__)
 
 
 def _log_transition(job: Job, step: Step) -> None:

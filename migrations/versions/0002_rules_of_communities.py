@@ -37,6 +37,7 @@ def upgrade() -> None:
         "forgotten_grants",
         sa.Column("member_key", sa.String(length=64), nullable=False),
         sa.Column("period", sa.String(length=20), nullable=False),
+        sa.Column("guild_id", sa.BigInteger(), nullable=False),
         sa.Column("granted", sa.BigInteger(), nullable=False),
         sa.Column("ends_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("member_key", "period", name=op.f("pk_forgotten_grants")),
@@ -69,9 +70,18 @@ def upgrade() -> None:
     op.add_column("guilds", sa.Column("adult", sa.String(length=16), nullable=True))
     op.add_column("guilds", sa.Column("keep_days", sa.Integer(), nullable=True))
     op.add_column("guilds", sa.Column("left_at", sa.BigInteger(), nullable=True))
+    op.add_column("jobs", sa.Column("late_until", sa.BigInteger(), nullable=True))
     op.add_column("jobs", sa.Column("removed_at", sa.BigInteger(), nullable=True))
     op.add_column("jobs", sa.Column("purged_at", sa.BigInteger(), nullable=True))
     op.create_index("ix_jobs_guild_period", "jobs", ["guild_id", "created_at"], unique=False)
+    op.create_index(
+        "ix_jobs_late",
+        "jobs",
+        ["late_until"],
+        unique=False,
+        sqlite_where=sa.text("late_until IS NOT NULL"),
+        postgresql_where=sa.text("late_until IS NOT NULL"),
+    )
     op.create_index(
         "ix_jobs_kept",
         "jobs",

@@ -125,6 +125,11 @@ class BotProcess:
         return time.monotonic() - self.started_at
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._running.pid
+
+    @property
     def is_over(self) -> bool:
         """Whether the process has ended."""
         return self._running.returncode is not None

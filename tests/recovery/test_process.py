@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 from av import VideoFrame
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from bot.clock import system_clock
 from bot.database.tables import jobs, remembered
@@ -175,6 +175,30 @@ async def test_a_start_with_bad_settings_ends_with_one_line_for_each(
         assert len(plain) == 1
         assert plain[0].startswith(line)
         assert not any(value in each for value in settings.values() if value for each in bot.lines)
+
+
+async def ends_with_one_line(stage: Stage, **settings: str) -> str:
+    """Start in vain: what the operator reads."""
+    async with stage.bot(**settings) as bot:
+        assert await bot.exit_code() == 1
+        (line,) = bot.lines
+        return line
+
+
+async def test_a_database_that_can_not_be_used_ends_the_start_with_one_line(stage: Stage, tmp_path: Path) -> None:
+    path = stage.books.path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"this is no database, but a letter to somebody" * 100)
+    assert "file is not a database" in await ends_with_one_line(stage)
+    path.unlink()
+    async with stage.serving():
+        pass
+    stage.books.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    assert "update the program" in await ends_with_one_line(stage)
+    unreachable = await ends_with_one_line(stage, DATABASE_URL="postgresql://wanbot:hidden@127.0.0.1:1/wanbot")
+    assert "the database can't be used" in unreachable
+    assert "refused" in unreachable
+    assert "hidden" not in unreachable
 
 
 async def test_a_stop_is_obeyed_while_discord_does_not_answer_the_start(stage: Stage) -> None:
@@ -413,6 +437,44 @@ async def test_jobs_go_on_while_the_gateway_is_away(stage: Stage) -> None:
         assert gateway.resumes == 2
         stage.discord.drop_gateway("reconnect", resumable=False)
         await until(lambda: len(gateway.identifies) == 2, lambda: bot.lines)
+        await stage.done(await stage.ask_demo())
+        stage.books.check()
+        assert (await bot.terminate())[0] == 0
+
+
+async def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_on(stage: Stage) -> None:
+    async with stage.serving() as bot:
+        async with stage.bot() as second:
+            assert await second.exit_code() == 1
+            (line,) = second.lines
+            assert f"is in use by another wanbot (process {bot.pid}): stop it first" in line
+        await stage.done(await stage.ask_demo())
+        await stage.kill(bot)
+    # the kernel dropped the lock with the process
+    async with stage.serving():
+        await stage.done(await stage.ask_demo())
+
+
+async def test_an_event_that_can_not_be_understood_is_passed_over(stage: Stage) -> None:
+    gateway = stage.discord.gateway
+    async with stage.serving() as bot:
+        for event in ("GUILD_UPDATE", "CHANNEL_CREATE", "INTERACTION_CREATE"):
+            gateway.emit(event, {"id": "no number", "guild_id": [], "type": "odd"})
+        await bot.hears("Discord told of something that can't be understood; it is passed over", 2)
+        await stage.done(await stage.ask_demo())
+        assert len(gateway.identifies) == 1
+        assert (await bot.terminate())[0] == 0
+
+
+async def test_jobs_live_on_while_a_connection_that_talks_nonsense_is_made_anew(stage: Stage) -> None:
+    gateway = stage.discord.gateway
+    async with stage.serving() as bot:
+        run = await stage.ask_demo()
+        await stage.reached(run, State.RUNNING)
+        gateway.babble("{this is no JSON")
+        await bot.hears("the connection to Discord broke; jobs go on, and it is made anew")
+        await until(lambda: len(gateway.identifies) == 2, lambda: bot.lines)
+        await stage.done(run)
         await stage.done(await stage.ask_demo())
         stage.books.check()
         assert (await bot.terminate())[0] == 0

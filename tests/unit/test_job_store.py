@@ -27,6 +27,7 @@ from bot.database.tables import guilds, job_events, jobs, ledger_entries
 from bot.jobs import store
 from bot.jobs.job import OPEN, Job, Reason, Request, State, StoredMedia
 from bot.jobs.lifecycle import ALLOWED, Changes, Money, Step
+from bot.jobs.policy import Use
 from bot.jobs.store import JobMoved
 from providers.types import Mode
 from tests.clocks import NOON
@@ -299,7 +300,7 @@ def test_what_a_vendor_says_never_keeps_a_job_from_ending(connection: Connection
 def test_every_column_that_a_step_changes_comes_back(connection: Connection) -> None:
     later = NOON + timedelta(microseconds=1)
     instants = dict.fromkeys(("not_before", "submitted_at", "deadline", "result_expires_at"), later)
-    instants |= dict.fromkeys(("delivering_since", "attempted_at"), later)
+    instants |= dict.fromkeys(("delivering_since", "attempted_at", "late_until"), later)
     numbers = {"cost_amount": "0.010", "cost_unit": "credits", "result_message_id": 2**62, "reason": Reason.TOO_LATE}
     words = dict.fromkeys(Changes.__optional_keys__, "some words")
     changes = cast("Changes", {**words, **instants, **numbers})
@@ -377,6 +378,33 @@ def test_jobs_are_found_by_what_they_are(connection: Connection) -> None:
     assert store.last_model(connection, 2, 11) is None
 
 
+def test_the_use_of_a_period_counts_what_was_begun_in_it_and_gave_or_will_give_a_video(connection: Connection) -> None:
+    """One job of each state by each of two members, half of them before the period."""
+    number = 0
+    for state in State:
+        for user_id in (10, 11):
+            number += 1
+            accept(connection, number, guild_id=1, user_id=user_id, state=state)
+    accept(connection, number + 1, guild_id=2, user_id=10)
+    counting = len(OPEN) + 1
+    everything = store.use_since(connection, 1, 10, since=NOON)
+    assert everything == Use(member_jobs=counting, guild_jobs=2 * counting, guild_credits=2 * counting * QUOTE)
+    # the jobs are a minute apart, and the states in their order: the two of each open state, then those of succeeded
+    late = store.use_since(connection, 1, 11, since=NOON + timedelta(minutes=4))
+    assert late == Use(member_jobs=counting - 1, guild_jobs=2 * counting - 3, guild_credits=(2 * counting - 3) * QUOTE)
+    assert store.use_since(connection, 2, 11, since=NOON) == Use(member_jobs=0, guild_jobs=1, guild_credits=QUOTE)
+    assert store.use_since(connection, 3, 10, since=NOON) == Use(member_jobs=0, guild_jobs=0, guild_credits=0)
+
+
+def test_what_was_given_back_is_no_use(connection: Connection) -> None:
+    kept, refunded = (accept(connection, number, state=State.SUCCEEDED) for number in (1, 2))
+    ledger.refund(connection, job_id=refunded.id, now=NOON)
+    assert kept.quote == QUOTE
+    assert store.use_since(connection, GUILD, MEMBER, since=NOON) == Use(
+        member_jobs=1, guild_jobs=1, guild_credits=QUOTE
+    )
+
+
 def test_tasks_of_ours_are_known(connection: Connection) -> None:
     job = accept(connection, state=State.SUBMITTING)
     store.move(connection, job, Step(state=State.RUNNING, changes=Changes(task_id="a")), now=NOON)
@@ -398,7 +426,16 @@ _HOT: dict[str, Callable[[Connection], object]] = {
     "last_model": partial(store.last_model, guild_id=GUILD, user_id=MEMBER),
     "the entries of a job": partial(ledger.settle, job_id="job1", now=NOON),
     "mismatches of what is held": partial(ledger.mismatches, only_held=True),
+    "use_since": partial(store.use_since, guild_id=GUILD, user_id=MEMBER, since=NOON),
+    "audit.page": partial(audit.page, guild_id=GUILD, most=8, skip=8),
+    "audit.page of a member": partial(audit.page, guild_id=GUILD, about=MEMBER, most=8),
+    "audit.page of an action": partial(audit.page, guild_id=GUILD, action="credits", most=8),
+    "audit.was_done": partial(audit.was_done, interaction_id=1),
 }
+#: the tables that grow with every job and every decision
+_GROWING = ("jobs", "ledger_entries", "audit")
+#: what is read in an order that an index has already
+_ORDERED = {"latest_of", "last_model", "audit.page", "audit.page of a member", "audit.page of an action"}
 
 
 def many_ended_jobs(connection: Connection, like: Job) -> None:
@@ -442,8 +479,8 @@ def test_hot_queries_look_at_no_ended_job_in_vain(sqlite_url: str, name: str) ->
             plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
             reads = [line for line in plan if line.startswith(("SCAN", "SEARCH"))]
             slow = [line for line in reads if "INDEX" not in line and "PRIMARY KEY" not in line]
-            assert [line for line in slow if "jobs" in line or "ledger_entries" in line] == [], plan
-            if name in {"latest_of", "last_model"}:
+            assert [line for line in slow if any(table in line for table in _GROWING)] == [], plan
+            if name in _ORDERED:
                 assert not any("TEMP B-TREE" in line for line in plan), plan
     engine.dispose()
 

@@ -44,10 +44,14 @@ class Connection:
         self._socket = socket
         self._transport = transport
         self._compress = compress
-        self._queue: asyncio.Queue[Payload | bytes | int] = asyncio.Queue()
+        self._queue: asyncio.Queue[Payload | bytes | int | str] = asyncio.Queue()
 
     def send(self, payload: Payload) -> None:
         self._queue.put_nowait(payload)
+
+    def babble(self, text: str) -> None:
+        """Send something that is no payload."""
+        self._queue.put_nowait(text)
 
     def ping(self) -> None:
         """Ask for a sign that everything so far was read."""
@@ -65,6 +69,8 @@ class Connection:
             while not isinstance(item := await self._queue.get(), int):
                 if isinstance(item, bytes):
                     await self._socket.ping(item)
+                elif isinstance(item, str):
+                    await self._compress.send(self._socket, item)
                 else:
                     await self._compress.send(self._socket, json.dumps(item, separators=(",", ":")))
             await self._socket.close(code=item)
@@ -117,6 +123,12 @@ class Gateway:
         for session in self.sessions.values():
             if session.serves(guild_id, intent):
                 session.dispatch(event, data)
+
+    def babble(self, text: str) -> None:
+        """Send every session something that is no payload."""
+        for session in self.connected:
+            if session.connection is not None:
+                session.connection.babble(text)
 
     def drop(self, how: Drop = "close", *, resumable: bool = True) -> None:
         """Lose all sockets: by a close frame, by cutting the connection, or by asking for a reconnect."""

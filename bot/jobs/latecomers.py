@@ -1,0 +1,104 @@
+"""Videos that come after their deadline: looked for at a slow pace, and posted free of charge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from bot.clock import Clock
+from bot.database.engine import Database
+from bot.jobs import lifecycle, store
+from bot.jobs.asking import outcome_of
+from bot.jobs.delivering import Delivery
+from bot.jobs.job import Job, State
+from bot.jobs.lifecycle import Step
+from bot.jobs.presenting import Presenter
+from providers.contract import Provider
+from providers.registry import Registry
+from providers.types import Finished, ModelSpec
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: between two looks at the same task; nobody waits for it any more
+_EVERY: Final = timedelta(minutes=5)
+
+
+class Latecomers:
+    """Watches expired jobs until their vendor has surely forgotten them. ``run`` goes on until cancelled."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        registry: Registry,
+        presenter: Presenter,
+        delivery: Delivery,
+        is_paused: Callable[[str], bool],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._presenter = presenter
+        self._delivery = delivery
+        self._is_paused = is_paused
+        self._clock = clock
+        #: since when a video that has come is being posted, by job
+        self._since: dict[str, datetime] = {}
+
+    async def run(self) -> None:
+        """Look again and again."""
+        while True:
+            try:
+                await self.run_once()
+            except Exception:
+                log.exception("late videos can't be looked for; trying again")
+            await asyncio.sleep(_EVERY.total_seconds())
+
+    async def run_once(self) -> None:
+        """Look at every expired job once, one after the other: those that are in time go first."""
+        for job in await self._database.read(partial(store.late_jobs, now=self._clock())):
+            try:
+                await self._look(job)
+            except store.JobMoved as error:
+                log.info("a late video was seen to meanwhile", job=job.id, why=str(error))
+            except Exception:
+                log.exception("a late video can't be seen to; trying again", job=job.id)
+
+    async def _look(self, job: Job) -> None:
+        spec = self._registry.every.get(job.model)
+        if spec is None or job.task_id is None:
+            await self._end(job, None)
+            return
+        provider = self._registry.provider_of(spec)
+        if self._is_paused(provider.name):
+            return
+        found = lifecycle.after_late_look(await outcome_of(provider.status(job.task_id, spec)))
+        if isinstance(found, Finished):
+            renew = partial(store.renew_result, job_id=job.id, url=found.video_url, expires_at=found.expires_at)
+            job = await self._database.write(renew)
+            await self._deliver(job, (provider, spec))
+        elif not found:
+            await self._end(job, None)
+
+    async def _deliver(self, job: Job, offer: tuple[Provider, ModelSpec]) -> None:
+        now = self._clock()
+        tried_for = now - self._since.setdefault(job.id, now)
+        step = await self._delivery.deliver(job, offer, tried_for=tried_for, is_inherited=True)
+        if step is not None:
+            await self._end(job, step)
+
+    async def _end(self, job: Job, step: Step | None) -> None:
+        """Look no more; nothing is booked, whatever came of it."""
+        is_posted = step is not None and step.state is State.SUCCEEDED
+        message_id = step.changes.get("result_message_id") if step is not None and is_posted else None
+        self._since.pop(job.id, None)
+        end = partial(store.end_lateness, job=job, message_id=message_id, now=self._clock())
+        job = await self._database.write(end)
+        log.info("a late video is looked for no more", job=job.id, is_posted=is_posted)
+        if is_posted:
+            self._presenter.show(job)
