@@ -12,7 +12,7 @@ import discord
 
 from bot.delivery.cards import Card
 from bot.delivery.words import date_and_time, shortened
-from bot.jobs.job import Job, StoredMedia
+from bot.jobs.job import Job, State, StoredMedia
 
 #: What a button does, and for which job: ``wan:cancel:0123456789ab``.
 CUSTOM_ID: Final = "wan:{action}:{job_id}"
@@ -83,7 +83,7 @@ def closing_files(files: list[discord.File]) -> Generator[list[discord.File]]:
 
 def result_text(job: Job, *, is_link: bool) -> str:
     """What the message with the video, or with the vendor's own link to it, says."""
-    is_late = not job.state.is_open
+    is_late = job.state is State.EXPIRED
     if not is_link or job.result_url is None:
         ready = "Your video came late, so it is free." if is_late else "Your video is ready."
         return f"<@{job.user_id}> {ready}"
