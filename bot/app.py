@@ -300,6 +300,7 @@ def _retention(ground: _Ground, communities: Communities) -> Retention:
             database=database,
             communities=communities,
             erasing=erasing,
+            is_present=lambda guild_id: ground.bot.get_guild(guild_id) is not None,
             keep_days=settings.keep_days,
             clock=clock,
             chance=_bits_of_ids,

@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
+import aiohttp
 import discord
 import structlog
 import yarl
@@ -57,6 +58,9 @@ class WanBot(commands.AutoShardedBot):
             shard_count=shard_count,
             shard_ids=list(shard_ids) if shard_ids is not None else None,  # pyright: ignore[reportArgumentType] - its default
         )
+        #: between a broken connection and the next login there is nothing to ask Discord with
+        self._is_reopening = False
+        self.http.request = self._asking(self.http.request)  # pyright: ignore[reportAttributeAccessIssue] - nobody asks it what it takes
         parsers = self._connection.parsers
         # discord.py gives the whole connection up for one event that isn't as it expects
         parsers.update({event: _careful(event, parse) for event, parse in parsers.items()})
@@ -108,16 +112,21 @@ class WanBot(commands.AutoShardedBot):
             except (discord.LoginFailure, discord.PrivilegedIntentsRequired):
                 raise
             except Exception:
+                wait = _FIRST_PAUSE if time.monotonic() - begun > _LONGEST_PAUSE else min(_LONGEST_PAUSE, wait * 2)
                 log.exception("the connection to Discord broke; jobs go on, and it is made anew", seconds=wait)
             else:
                 return
-            wait = _FIRST_PAUSE if time.monotonic() - begun > _LONGEST_PAUSE else min(_LONGEST_PAUSE, wait * 2)
+            self._is_reopening = True
             await self._reopen(token, wait)
+            self._is_reopening = False
 
     async def _reopen(self, token: str, wait: float) -> None:
-        """Begin again as after a start: discord.py has closed everything, the cogs included."""
+        """Begin again as after a start: the cogs are closed too, and nothing is known of any guild."""
         while True:
+            # discord.py has done so itself, unless it was the gateway's address that couldn't be had
+            await self.close()
             await asyncio.sleep(wait)
+            self._forget_readiness()
             self.clear()
             # what ``clear`` leaves: connections that were closed, and events that were queued
             self.http.connector = MISSING
@@ -126,19 +135,41 @@ class WanBot(commands.AutoShardedBot):
                 await self.login(token)
             except discord.LoginFailure:
                 raise
-            except faults.DISCORD_ERRORS as error:
-                log.warning("Discord can't be asked to log in; trying again", seconds=wait, why=str(error))
-                await self.close()
+            except Exception as error:  # also a database that is away: the jobs wait for it as well
+                traced = None if isinstance(error, faults.DISCORD_ERRORS) else error
+                log.warning("there is no login yet; trying again", seconds=wait, why=str(error), exc_info=traced)
             else:
                 return
+
+    def _forget_readiness(self) -> None:
+        """Stop what would call the old connection ready after its guilds were forgotten: none would seem to be left."""
+        state: Any = self._connection
+        for task in (state._ready_task, *state._ready_tasks.values()):  # noqa: SLF001 - there is no other way
+            if task is not None:
+                task.cancel()
+
+    def _asking(self, request: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+        """Make one of Discord's errors of what a closed session raises."""
+
+        async def ask(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await request(*args, **kwargs)
+            except (RuntimeError, AttributeError) as error:
+                if self._is_reopening or self.is_closed():
+                    raise aiohttp.ClientConnectionError("there is no connection to Discord just now") from error
+                raise
+
+        return ask
 
     async def on_ready(self) -> None:
         """Say so, and catch up with what was missed; may happen many times."""
         log.info("ready", user=str(self.user), guilds=len(self.guilds), shards=self.shard_count)
         count = self.shard_count or 1
         shards = Shards(count, frozenset(range(count) if self.shard_ids is None else self.shard_ids))
-        # what can't be reached for now is among them
-        await self.services.leaving.catch_up({guild.id for guild in self.guilds}, shards)
+        # else the connection was given up meanwhile, and with it what was known of the guilds
+        if self.is_ready():
+            # what can't be reached for now is among them
+            await self.services.leaving.catch_up({guild.id for guild in self.guilds}, shards)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """Note that the bot is there, perhaps again."""

@@ -12,9 +12,9 @@ import structlog
 from discord.ext import commands
 
 from bot.client import WanBot
-from bot.delivery.cards import WORDS, options_text
+from bot.delivery.cards import WORDS, kept_options, prompt_text
 from bot.delivery.messages import NO_MENTIONS
-from bot.delivery.words import credits_text, disarmed
+from bot.delivery.words import credits_text
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job
@@ -23,6 +23,7 @@ from bot.tree import answer_error
 from cogs.admin.records import audit_page
 from cogs.feature import cancel_job
 from cogs.paging import PAGE_TEMPLATE, PageOf, turn_page
+from cogs.privacy import PrivacyButton
 from cogs.reports import ReportForm, ask_to_remove, remove
 from cogs.status import history_page
 from cogs.wan import making_of
@@ -86,10 +87,10 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], temp
 
 def details_embed(job: Job, model_name: str) -> discord.Embed:
     """Everything that is known of a job."""
-    embed = discord.Embed(title=WORDS[job.state], description=disarmed(job.request.prompt, 2000) or "No prompt.")
+    embed = discord.Embed(title=WORDS[job.state], description=prompt_text(job, 2000) or "No prompt.")
     embed.add_field(name="Model", value=model_name)
     embed.add_field(name="Price", value=credits_text(job.quote))
-    embed.add_field(name="Options", value=options_text(job.request), inline=False)
+    embed.add_field(name="Options", value=kept_options(job), inline=False)
     if job.ended_at is not None:
         embed.add_field(name="Took", value=f"{int((job.ended_at - job.created_at).total_seconds())} s")
     return embed.set_footer(text=f"Job {job.id}")
@@ -127,4 +128,4 @@ class PageButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], tem
 async def setup(bot: commands.Bot) -> None:
     """Answer every button of ours."""
     assert isinstance(bot, WanBot)  # noqa: S101 - for the type alone
-    bot.add_dynamic_items(JobButton, PageButton)
+    bot.add_dynamic_items(JobButton, PageButton, PrivacyButton)

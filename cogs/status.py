@@ -12,7 +12,7 @@ from bot.delivery.cards import WORDS, message_link, options_text
 from bot.delivery.messages import NO_MENTIONS, closing_files, result_file
 from bot.delivery.prices import price_text
 from bot.delivery.statements import statement_text
-from bot.delivery.words import credits_text, disarmed, fitting_lines, relative_time, shortened
+from bot.delivery.words import credits_text, disarmed, fitting_lines, one_line, relative_time, shortened
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job, State
@@ -23,8 +23,12 @@ from cogs.feature import Feature, cancel_job
 from cogs.paging import Page, answer_page
 from providers.options import MODE_NAMES, allowed_durations, allowed_resolutions, durations_text, one_of
 
-_SHOWN: Final = 10
+#: so few that the longest lines fit into one message: what is cut off would stand on no other page either
+_SHOWN: Final = 7
 _MOST_CHOICES: Final = 25
+#: characters; Discord's own limit
+_LONGEST_CHOICE: Final = 100
+_NOT_KEPT: Final = "the prompt isn't kept any more"
 
 HELP: Final = """**Making videos**
 `/wan video` makes one from a prompt. Attach `image` to start from a picture, `last_image` to end on another, \
@@ -39,7 +43,8 @@ you pay nothing.
 **Your videos**
 `/wan queue` shows what is being made · `/wan cancel` stops one that hasn't been started yet · \
 `/wan history` shows what was made and gives a video again, free
-`/wan report` tells the moderators of a video that shouldn't be here"""
+`/wan report` tells the moderators of a video that shouldn't be here · \
+`/wan privacy` says what is kept of you, gives it to you, and deletes it"""
 
 
 class StatusCommands(Feature):
@@ -69,7 +74,10 @@ class StatusCommands(Feature):
         """List what may be used here."""
         usable = await choices.usable_models(self.services, interaction)
         if not usable:
-            raise Refusal("No model may be used here. A moderator can allow one with `/wan-admin models allow`.")
+            raise Refusal(
+                "No model may be used here. A moderator can allow one with `/wan-admin models allow`, or raise "
+                "`/wan-admin limits`."
+            )
         community = await self.services.communities.of(interaction.guild_id or 0)
         limits = community.limits
         embed = discord.Embed(title="Models", description="Name one in `model`, or leave it out.")
@@ -170,7 +178,7 @@ def _queue_line(job: Job, *, is_own: bool) -> str:
 def _history_line(job: Job) -> str:
     if job.removed_at is not None:
         return f"**Removed** · {relative_time(job.created_at)} · {credits_text(job.quote)}"
-    what = disarmed(job.request.prompt, 60) or "no prompt"
+    what = (disarmed(job.request.prompt, 60) if job.purged_at is None else _NOT_KEPT) or "no prompt"
     price = credits_text(job.quote)
     if job.state is not State.SUCCEEDED:
         price = f"{price} when posted" if job.state.is_open else "nothing spent"
@@ -184,5 +192,8 @@ def _card_link(job: Job) -> str:
 
 def job_choice(job: Job) -> app_commands.Choice[str]:
     """A job among the suggestions."""
-    name = f"{WORDS[job.state]} · {job.created_at:%b %d, %H:%M} UTC · {job.request.prompt or 'no prompt'}"
-    return app_commands.Choice(name=shortened(name, 100), value=job.id)
+    what = (job.request.prompt if job.purged_at is None else _NOT_KEPT) or "no prompt"
+    name = f"{WORDS[job.state]} · {job.created_at:%b %d, %H:%M} UTC · {what}"
+    # cut first: many prompts are looked at for each letter that is typed
+    short = one_line(shortened(name, 4 * _LONGEST_CHOICE), _LONGEST_CHOICE)
+    return app_commands.Choice(name=short, value=job.id)

@@ -10,12 +10,21 @@ from discord.ext import commands
 from bot.client import WanBot
 from bot.services import Services
 from cogs.making import Making
+from cogs.privacy import PrivacyCommands
 from cogs.reports import ReportCommands
 from cogs.status import StatusCommands
 from cogs.video import VideoCommands
 
 
-class Wan(VideoCommands, StatusCommands, ReportCommands, commands.GroupCog, name="wan", description="Make videos."):
+class Wan(
+    VideoCommands,
+    StatusCommands,
+    ReportCommands,
+    PrivacyCommands,
+    commands.GroupCog,
+    name="wan",
+    description="Make videos.",
+):
     """The group of all members' commands. Each feature stands in a module of its own."""
 
     def __init__(self, services: Services) -> None:

@@ -65,6 +65,12 @@ class Provider(ABC):
         del task_id
         return False
 
+    async def forget(self, task_id: str) -> None:  # noqa: B027 - vendors delete by rules of their own
+        """Delete what this machine keeps of a task that has ended; nothing if there is no such task."""
+
+    async def tidy(self) -> None:  # noqa: B027 - most providers keep nothing here
+        """Delete what this machine has kept of tasks for long enough. Called now and then."""
+
     async def recent_tasks(self, *, since: datetime) -> Sequence[KnownTask]:
         """List the tasks that the vendor has taken since then, for a submission without an answer."""
         del since

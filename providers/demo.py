@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from providers.contract import Provider
 from providers.errors import ContractBroken, Unavailable
@@ -76,7 +76,7 @@ class Drawing:
 class _Task(Drawing):
     """A drawing that somebody waits for."""
 
-    started_at: datetime
+    started_at: AwareDatetime
 
 
 _TASK = TypeAdapter(_Task)
@@ -177,13 +177,26 @@ class DemoProvider(Provider):
             return True
         if self._is_over(found):
             return False
-        await self._end(task_id)
-        await asyncio.to_thread(_remove, self._folder / task_id)
+        await self._drop(task_id)
         return True
+
+    async def forget(self, task_id: str) -> None:
+        """Delete a task with its prompt and pictures."""
+        if _is_task_id(task_id):
+            await self._drop(task_id)
+
+    async def tidy(self) -> None:
+        """Remove tasks that are older than ``KEEP``."""
+        async with self._storing:
+            await asyncio.to_thread(self._sweep)
 
     async def close(self) -> None:
         """End what is being drawn. It begins anew when its status is asked for again."""
         await asyncio.gather(*(self._end(task_id) for task_id in list(self._drawings)))
+
+    async def _drop(self, task_id: str) -> None:
+        await self._end(task_id)
+        await asyncio.to_thread(_remove, self._folder / task_id)
 
     # -- the folder
 
@@ -218,8 +231,7 @@ class DemoProvider(Provider):
         )
 
     async def _look(self, task_id: str) -> _Found:
-        # an id becomes a path, so it is made of nothing but letters and digits
-        if not (task_id.isascii() and task_id.isalnum()):
+        if not _is_task_id(task_id):
             raise ContractBroken("the demo knows no such task")
         try:
             return await asyncio.to_thread(_find, self._folder / task_id)
@@ -292,6 +304,11 @@ class DemoProvider(Provider):
                 process.kill()
                 await process.communicate()
         return process.returncode, errors.decode(errors="replace").strip()
+
+
+def _is_task_id(text: str) -> bool:
+    """An id becomes a path, so it is made of nothing but letters and digits."""
+    return text.isascii() and text.isalnum()
 
 
 def _copied(media: Media | None, target: Path) -> Path | None:

@@ -15,7 +15,7 @@ from bot.communities.audit import Deed, mention
 from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
 from bot.communities.rules import Community, Limits, ModelRule
-from bot.communities.words import normalised_rule
+from bot.communities.words import LONGEST, normalised_rule
 from bot.credits import ledger
 from bot.credits.accounts import Accounts
 from bot.credits.allowance import AllowanceRule
@@ -120,7 +120,7 @@ class Decisions:
         """Say what a role receives; None: what everybody does. Raises ``Refusal`` above the cap."""
 
         def change(connection: Connection, before: Community) -> None:
-            _check_cap(amount or 0, before.allowance.cap)
+            _check_amount(amount or 0, before.allowance.cap)
             store.set_role_amount(connection, actor.guild_id, role_id, amount)
 
         describe = partial(describing.role_amount, role_id=role_id)
@@ -166,7 +166,8 @@ class Decisions:
         """Take a denial back; else name a channel where the bot works, and from the first one on in no other."""
 
         def change(connection: Connection, before: Community) -> None:
-            is_undone = before.channel_rules.get(channel_id) is False and not any(before.channel_rules.values())
+            # also when it is repeated: a denial that was taken back is remembered
+            is_undone = channel_id in before.channel_rules and not any(before.channel_rules.values())
             is_allowed = None if is_undone else True
             store.set_channel_rule(connection, actor.guild_id, channel_id, is_allowed=is_allowed)
 
@@ -181,7 +182,7 @@ class Decisions:
         """Block a word or an expression. Raises ``Refusal`` when nothing of it can be looked for."""
         rule = _word_rule(text)
         change = _plain(store.block_word, actor, text=rule)
-        return await self._decide(actor, What("words.block", rule), change, describing.words)
+        return await self._decide(actor, What("words.block", rule), change, partial(describing.word, text=rule))
 
     async def unblock_word(self, actor: Actor, text: str) -> Change:
         """Block a word no more. Raises ``Refusal`` when it isn't blocked."""
@@ -192,7 +193,7 @@ class Decisions:
                 raise Refusal(f"**text**: this isn't blocked. Blocked are: {describing.words(before)}.")
             store.unblock_word(connection, actor.guild_id, rule)
 
-        return await self._decide(actor, What("words.unblock", rule), change, describing.words)
+        return await self._decide(actor, What("words.unblock", rule), change, partial(describing.word, text=rule))
 
     async def block_member(self, actor: Actor, user_id: int, reason: str) -> Change:
         """Let a member make no videos."""
@@ -257,12 +258,14 @@ class Decisions:
     ) -> Change:
         def work(connection: Connection) -> Change:
             store.lock_guild(connection, actor.guild_id)
-            before = self._communities.read(connection, actor.guild_id)
-            change(connection, before)
-            store.count_decision(connection, actor.guild_id)
-            after = self._communities.read(connection, actor.guild_id)
+            before = after = self._communities.read(connection, actor.guild_id)
+            is_new = not audit.was_done(connection, actor.interaction_id)
+            if is_new:
+                change(connection, before)
+                store.count_decision(connection, actor.guild_id)
+                after = self._communities.read(connection, actor.guild_id)
             deed = _deed(actor, what, *describe(before, after))
-            if not audit.was_done(connection, actor.interaction_id):
+            if is_new:
                 audit.record(connection, deed, now=self._clock())
             return Change(deed=deed, community=after)
 
@@ -329,10 +332,25 @@ def _check_cap(amount: int, cap: int | None) -> None:
         )
 
 
+def _check_amount(amount: int, cap: int | None) -> None:
+    if cap is not None and cap < amount:
+        raise Refusal(
+            f"**amount**: at most {cap:,} pile up here, so nobody can receive {amount:,} at once. Choose {cap:,} at "
+            "most, or raise the cap with `/wan-admin allowance set` first."
+        )
+
+
 def _word_rule(text: str) -> str:
     rule = normalised_rule(text)
+    if any("*" in word.strip("*") for word in text.split()):
+        raise Refusal("**text**: a star may stand at the beginning or the end of a word only, as in `fox*`.")
     if not rule:
         raise Refusal("**text**: there is no letter or digit in it. Write a word, as `fox`, `fox*` or `red fox`.")
+    if len(rule) > LONGEST:
+        raise Refusal(
+            f"**text**: this is too long. It may have {LONGEST} characters; those of scripts without spaces between "
+            "words, as Chinese, count twice."
+        )
     return rule
 
 

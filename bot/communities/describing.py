@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from bot.communities.rules import Adult, Community, Limits
 from bot.credits.pricing import PriceRule
+from bot.delivery.words import credits_text
 
 _ADULT = {
     Adult.NOWHERE: "nowhere",
@@ -32,22 +33,25 @@ def allowance(community: Community) -> str:
     rule = community.allowance
     if not rule.amount:
         return f"none (counted by the {rule.length})"
-    text = f"{rule.amount:,} credits each {rule.length}"
+    text = f"{credits_text(rule.amount)} each {rule.length}"
     return text if rule.limit == rule.amount else f"{text}, at most {rule.limit:,} pile up"
 
 
 def role_amount(community: Community, role_id: int) -> str:
     """``300 credits each week``."""
-    amount = community.role_amounts.get(role_id)
-    return "as everybody" if amount is None else f"{amount:,} credits each {community.allowance.length}"
+    amount, common = community.role_amounts.get(role_id), community.allowance
+    if amount is None:
+        return "as everybody"
+    text = f"{credits_text(amount)} each {common.length}"
+    return text if amount >= common.amount else f"{text} (everybody's {common.amount:,} is more, and counts)"
 
 
 def price(rule: PriceRule | None) -> str:
-    """``20 credits``, ``1.5 times the catalogue's price``."""
+    """``20 credits for each video``, ``1.5 times the catalogue's price``."""
     if rule is None:
         return "the catalogue's price"
     if rule.credits is not None:
-        return f"{rule.credits:,} credits for each video"
+        return f"{credits_text(rule.credits)} for each video" if rule.credits else "free"
     return f"{rule.factor} times the catalogue's price"
 
 
@@ -61,12 +65,12 @@ def limits(limits: Limits, period: str) -> dict[str, str]:
     return {
         "member_jobs": f"{limits.member_jobs:,} at once; more wait",
         "guild_jobs": f"{limits.guild_jobs:,} at once; more wait",
-        "member_period_jobs": _most(limits.member_period_jobs, f"each {period}"),
-        "guild_period_jobs": _most(limits.guild_period_jobs, f"each {period}"),
-        "duration": _most(limits.duration, "seconds"),
+        "member_period_jobs": _most(limits.member_period_jobs, "video", period),
+        "guild_period_jobs": _most(limits.guild_period_jobs, "video", period),
+        "duration": _most(limits.duration, "second"),
         "resolution": "no limit" if limits.resolution is None else f"up to {limits.resolution}",
         "confirm_above": "never asked" if limits.confirm_above is None else f"asked above {limits.confirm_above:,}",
-        "guild_budget": _most(limits.guild_budget, f"credits each {period}"),
+        "guild_budget": _most(limits.guild_budget, "credit", period),
         "adult": _ADULT[limits.adult],
     }
 
@@ -79,17 +83,30 @@ def changed_limits(old: Limits, new: Limits, period: str) -> tuple[str, str]:
 
 
 def channels(community: Community) -> str:
-    """``in <#5> and no other channel``, ``everywhere but in <#6>``."""
+    """``in <#5>, in no other channel``, ``everywhere but in <#6>``."""
     allowed = [channel for channel, is_allowed in community.channel_rules.items() if is_allowed]
     if allowed:
         return f"in {_channels(allowed)}, in no other channel"
-    denied = _channels(community.channel_rules)
+    denied = _channels(channel for channel, is_allowed in community.channel_rules.items() if is_allowed is False)
     return f"everywhere but in {denied}" if denied else "everywhere"
 
 
 def words(community: Community) -> str:
-    """``1 "some word", 2 "other*"``."""
-    return ", ".join(f'{word.number} "{word.text}"' for word in community.blocked_words) or "none"
+    """Number and word of each; as code, so that Discord leaves the stars alone."""
+    return ", ".join(f"{word.number} `{word.text}`" for word in community.blocked_words) or "none"
+
+
+def word(community: Community, text: str) -> str:
+    """``blocked, as rule 3``."""
+    number = next((word.number for word in community.blocked_words if word.text == text), None)
+    return "not blocked" if number is None else f"blocked, as rule {number}"
+
+
+def target(name: str) -> str:
+    """About what something was decided: models and words as they are written; the others are mentions."""
+    if name.startswith("<@-"):
+        return "somebody who is gone"
+    return f"`{name}`" if name and not name.startswith("<") else name
 
 
 def channel(channel_id: int | None) -> str:
@@ -110,8 +127,11 @@ def _listed(texts: dict[str, str], names: list[str]) -> str:
     return "\n".join(f"`{name}`: {texts[name]}" for name in names) or "nothing changed"
 
 
-def _most(number: int | None, what: str) -> str:
-    return "no limit" if number is None else f"up to {number:,} {what}"
+def _most(number: int | None, unit: str, period: str | None = None) -> str:
+    if number is None:
+        return "no limit"
+    text = f"up to {number:,} {unit}{'' if number == 1 else 's'}"
+    return text if period is None else f"{text} each {period}"
 
 
 def _verdict(*, is_allowed: bool) -> str:

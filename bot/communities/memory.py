@@ -38,6 +38,10 @@ class Communities:
         """What a guild has decided, as the transaction sees it. In a database thread."""
         return store.community(connection, guild_id, default=self._default)
 
+    def forget(self, guild_id: int) -> None:
+        """Read it anew when it is next asked for: the versions of a guild that comes back may begin at 0 again."""
+        self._known.pop(guild_id, None)
+
     def keep(self, community: Community) -> None:
         """Remember what was read and committed, unless something newer is known."""
         known = self._known.get(community.guild_id)

@@ -101,7 +101,8 @@ class Community:
     prices: Mapping[str, PriceRule] = field(default_factory=dict[str, PriceRule])
     default_model: str | None = None
     #: where the bot works: where it is allowed, once one channel is; else everywhere but where it is denied
-    channel_rules: Mapping[int, bool] = field(default_factory=dict[int, bool])
+    #: (None: it was denied, and isn't any more)
+    channel_rules: Mapping[int, bool | None] = field(default_factory=dict[int, "bool | None"])
     blocked_words: tuple[BlockedWord, ...] = ()
     #: why, by the keyed hash of the member
     blocked_members: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -137,9 +138,7 @@ class Community:
     def works_in(self, place: Place) -> bool:
         """Whether videos are made there; threads follow their parent."""
         said = [self.channel_rules[channel] for channel in place.channel_ids if channel in self.channel_rules]
-        if any(self.channel_rules.values()):
-            return any(said)
-        return not said
+        return any(said) if any(self.channel_rules.values()) else False not in said
 
     def can_make(self, spec: ModelSpec) -> bool:
         """Whether a model offers anything within the limits of resolution and duration."""

@@ -129,18 +129,14 @@ def set_default_model(connection: Connection, guild_id: int, model: str | None) 
 
 
 def set_channel_rule(connection: Connection, guild_id: int, channel_id: int, *, is_allowed: bool | None) -> None:
-    """Say that the bot works in a channel, or doesn't; None: nothing is said of it."""
-    if is_allowed is None:
-        key = (channel_rules.c.guild_id == guild_id, channel_rules.c.channel_id == channel_id)
-        connection.execute(delete(channel_rules).where(*key))
-    else:
-        insert_or_replace(connection, channel_rules, guild_id=guild_id, channel_id=channel_id, is_allowed=is_allowed)
+    """Say that the bot works in a channel, or doesn't; None: it was denied, and isn't any more."""
+    insert_or_replace(connection, channel_rules, guild_id=guild_id, channel_id=channel_id, is_allowed=is_allowed)
 
 
 def block_word(connection: Connection, guild_id: int, text: str) -> None:
     """Block a normalised word or expression, under the lowest free number; nothing if it is blocked already."""
     ours = blocked_words.c.guild_id == guild_id
-    taken = dict(connection.execute(select(blocked_words.c.text, blocked_words.c.number).where(ours)).tuples().all())
+    taken = dict(connection.execute(select(blocked_words.c.text, blocked_words.c.number).where(ours)).all())
     if text not in taken:
         number = next(number for number in range(1, len(taken) + 2) if number not in taken.values())
         connection.execute(insert(blocked_words).values(guild_id=guild_id, number=number, text=text))
@@ -153,8 +149,12 @@ def unblock_word(connection: Connection, guild_id: int, text: str) -> None:
 
 
 def block_member(connection: Connection, guild_id: int, member_key: str, reason: str) -> None:
-    """Let a member make no videos."""
-    insert_or_replace(connection, blocked_members, guild_id=guild_id, member_key=member_key, reason=reason)
+    """Let a member make no videos. Without a reason an earlier one stays."""
+    block = {"guild_id": guild_id, "member_key": member_key, "reason": reason}
+    if reason:
+        insert_or_replace(connection, blocked_members, **block)
+    else:
+        insert_if_absent(connection, blocked_members, **block)
 
 
 def unblock_member(connection: Connection, guild_id: int, member_key: str) -> None:

@@ -10,8 +10,22 @@ from typing import Final
 
 #: characters of a blocked word or expression, as typed
 LONGEST: Final = 60
-_ALONE: Final = {"W", "F"}
-_DROPPED: Final = {"Mn", "Me", "Cf"}
+_WIDE: Final = {"W", "F"}
+#: first and last characters of other scripts that put no spaces between words: Thai and Lao, Burmese, Khmer
+_UNSPACED: Final = (("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"))
+_DROPPED: Final = {"Me", "Cf"}
+#: as those, though Unicode counts them as letters and marks: fillers and selectors of forms
+_INVISIBLE: Final = frozenset(
+    map(
+        chr,
+        (
+            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5),
+            *range(0x180B, 0x1810),
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +43,10 @@ def normalised(text: str) -> str:
     Wide and compatible forms become the plain ones. Characters of scripts without spaces, as Chinese,
     stand alone, so that an expression is found inside a sentence.
     """
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join("".join(map(_kept, plain)).split())
+    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    # put together again, so that a Korean syllable is one character
+    bare = unicodedata.normalize("NFC", "".join(each for each in parts if not _is_dropped(each)))
+    return " ".join("".join(map(_spaced, bare)).split())
 
 
 def normalised_rule(text: str) -> str:
@@ -58,10 +74,18 @@ def _pattern(rule: str) -> re.Pattern[str]:
     return re.compile(f" {' '.join(words)} ")
 
 
-def _kept(character: str) -> str:
-    category = unicodedata.category(character)
-    if category in _DROPPED:
-        return ""
-    if category[0] not in "LN":
+def _is_dropped(character: str) -> bool:
+    # an accent stands above or below a letter or strikes it through, or is a vowel point of Hebrew or Arabic; the
+    # marks of other scripts are as good as letters: without them ば would be は
+    order = unicodedata.combining(character)
+    is_accent = order == 1 or 10 <= order <= 36 or order >= 200  # noqa: PLR2004 - Unicode's combining classes
+    return is_accent or character in _INVISIBLE or unicodedata.category(character) in _DROPPED
+
+
+def _spaced(character: str) -> str:
+    if unicodedata.category(character)[0] not in "LNM":
         return " "
-    return f" {character} " if unicodedata.east_asian_width(character) in _ALONE else character
+    is_alone = unicodedata.east_asian_width(character) in _WIDE or any(
+        first <= character <= last for first, last in _UNSPACED
+    )
+    return f" {character} " if is_alone else character

@@ -6,7 +6,7 @@ negative. ``available``, ``held`` and ``allowance`` of an account always equal t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, RowMapping, and_, case, func, insert, or
 
 from bot.credits.allowance import AllowanceRule, Period, refill
 from bot.database.tables import accounts, allowance_grants, forgotten_grants, ledger_entries
-from bot.database.upsert import insert_if_absent
+from bot.database.upsert import insert_if_absent, insert_or_replace
 
 
 class InsufficientCredits(Exception):  # noqa: N818 - it names what happened
@@ -83,6 +83,20 @@ def account_of(connection: Connection, guild_id: int, user_id: int) -> Account:
     return _account(connection.execute(query.with_for_update()).mappings().one())
 
 
+def account_if_any(connection: Connection, guild_id: int, user_id: int) -> Account | None:
+    """A member's account as it is now, without opening or locking one."""
+    query = select(accounts).where(accounts.c.guild_id == guild_id, accounts.c.user_id == user_id)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else _account(row)
+
+
+def accounts_of_people(connection: Connection, guild_id: int, *, most: int) -> Sequence[Account]:
+    """Some accounts of a guild that still have their member, locked until the transaction ends."""
+    query = select(accounts).where(accounts.c.guild_id == guild_id, accounts.c.user_id > 0)
+    rows = connection.execute(query.order_by(accounts.c.id).limit(most).with_for_update()).mappings()
+    return [_account(row) for row in rows]
+
+
 def locked(connection: Connection, account_id: int) -> Account:
     """An account as it is now, locked until the transaction ends."""
     query = select(accounts).where(accounts.c.id == account_id).with_for_update()
@@ -124,6 +138,33 @@ def take(connection: Connection, account: Account, amount: int, *, now: datetime
     # what moderators gave goes first: taking is the opposite of giving, not of the allowance
     from_allowance = max(0, taken - (account.available - account.allowance))
     return _book(connection, account.id, "adjust", available=-taken, allowance=-from_allowance, now=now), taken
+
+
+def forfeit(connection: Connection, account: Account, *, now: datetime) -> int:
+    """Take everything that a locked account has, for good; gives how much that was.
+
+    Raises ``ValueError`` while something is held: its job would settle or release it later.
+    """
+    if account.held:
+        raise ValueError(f"account {account.id} still holds {account.held}")
+    if account.available:
+        _book(connection, account.id, "adjust", available=-account.available, allowance=-account.allowance, now=now)
+    return account.available
+
+
+def remember_grants(connection: Connection, account: Account, periods: Iterable[Period], *, member_key: str) -> None:
+    """Keep what an account was given in these periods under its member's key: ``give_allowance`` finds it there."""
+    ends = {period.key: period.end for period in periods}
+    grant = allowance_grants.c
+    query = select(grant.period, grant.granted).where(grant.account_id == account.id, grant.period.in_(list(ends)))
+    for period, granted in connection.execute(query).all():
+        values = {"guild_id": account.guild_id, "granted": granted, "ends_at": ends[period]}
+        insert_or_replace(connection, forgotten_grants, member_key=member_key, period=period, **values)
+
+
+def make_nobodys(connection: Connection, account: Account, nobody: int) -> None:
+    """Let an account belong to nobody any more; ``nobody`` is below 0, as no member's id is."""
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(user_id=nobody))
 
 
 def hold(connection: Connection, account: Account, amount: int, *, job_id: str, now: datetime) -> None:

@@ -256,6 +256,8 @@ def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
         "foreign_keys=ON",
         # so that INSERT OR REPLACE can't get past the ledger's triggers
         "recursive_triggers=ON",
+        # what was deleted can't be read from the file any more
+        "secure_delete=ON",
         # so that no writable folder but the data's own is needed
         "temp_store=MEMORY",
     )

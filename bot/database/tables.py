@@ -310,7 +310,8 @@ channel_rules = Table(
     metadata,
     Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
     Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("is_allowed", Boolean, nullable=False),
+    # None: it was denied, and isn't any more
+    Column("is_allowed", Boolean),
 )
 
 blocked_words = Table(

@@ -11,7 +11,7 @@ from typing import Final
 import discord
 
 from bot.delivery.cards import Card
-from bot.delivery.words import date_and_time, shortened
+from bot.delivery.words import date_and_time, one_line
 from bot.jobs.job import Job, State, StoredMedia
 
 #: What a button does, and for which job: ``wan:cancel:0123456789ab``.
@@ -84,13 +84,12 @@ def closing_files(files: list[discord.File]) -> Generator[list[discord.File]]:
 def result_text(job: Job, *, is_link: bool) -> str:
     """What the message with the video, or with the vendor's own link to it, says."""
     is_late = job.state is State.EXPIRED
+    ready = "Your video came late, so it is free." if is_late else "Your video is ready."
     if not is_link or job.result_url is None:
-        ready = "Your video came late, so it is free." if is_late else "Your video is ready."
         return f"<@{job.user_id}> {ready}"
     expiry = job.result_expires_at
     until = "for at most 24 hours" if expiry is None else f"until {date_and_time(expiry)}"
-    text = f"<@{job.user_id}> Your video is ready, but too large for this community: {job.result_url}"
-    return f"{text}\nThe link works {until}."
+    return f"<@{job.user_id}> {ready} It is too large for this community: {job.result_url}\nThe link works {until}."
 
 
 def result_file(job: Job, video: Path) -> discord.File:
@@ -99,8 +98,13 @@ def result_file(job: Job, video: Path) -> discord.File:
         video,
         filename=f"wan-{job.id}.mp4",
         spoiler=job.request.spoiler,
-        description=shortened(job.request.prompt or "A video made with Wan", _ALT_TEXT),
+        description=one_line(job.request.prompt, _ALT_TEXT) or "A video made with Wan",
     )
+
+
+def is_card_of(embeds: Iterable[discord.Embed], job_id: str) -> bool:
+    """Whether a message of ours is the card of this job: at its end a card has no buttons, and its video has some."""
+    return any(embed.footer.text == f"Job {job_id}" for embed in embeds)
 
 
 def has_button_of(components: Iterable[object], job_id: str, action: str | None = None) -> bool:

@@ -31,6 +31,7 @@ from bot.delivery.messages import (
     card_embed,
     card_files,
     has_button_of,
+    is_card_of,
     result_file,
     result_text,
 )
@@ -77,8 +78,8 @@ class DiscordPresenter:
         #: guilds that took less than Discord's documents say
         self._small_guilds: set[int] = set()
         self._edits = Edits(clock=clock)
-        #: how often Discord has refused to edit a card, by job
-        self._refusals = Counter[str]()
+        #: how often Discord has refused to edit a card, by job, and whether it was open
+        self._refusals = Counter[tuple[str, bool]]()
         self._wake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -108,9 +109,9 @@ class DiscordPresenter:
         """See ``Presenter``."""
         channel = self._channel(job)
         try:
-            async for message in self._messages_after(job, job.interaction_id):
-                if self._is_own(message) and has_button_of(message.components, job.id):
-                    return message.id
+            found = await self._found_card(job)
+            if found is not None:
+                return found.id
             shown = self.card_of(job)
             message = await channel.send(
                 embed=card_embed(shown),
@@ -141,12 +142,16 @@ class DiscordPresenter:
     async def shown_state(self, job: Job) -> State | None:
         """See ``Presenter``."""
         try:
-            message = await self._channel(job).fetch_message(job.card_message_id or 0)
+            message = (
+                await self._found_card(job)
+                if job.card_message_id is None
+                else await self._channel(job).fetch_message(job.card_message_id)
+            )
         except faults.DISCORD_ERRORS as error:
             if faults.is_for_good(error) or faults.code_of(error) == faults.UNKNOWN_MESSAGE:
                 return None
             raise NotNow(str(error)) from error
-        titles = {embed.title for embed in message.embeds}
+        titles = set[str | None]() if message is None else {embed.title for embed in message.embeds}
         return next((state for state, word in WORDS.items() if word in titles), None)
 
     async def run(self) -> None:
@@ -191,13 +196,14 @@ class DiscordPresenter:
                 # not Discord's error, so where it came from matters
                 traced = None if isinstance(error, faults.DISCORD_ERRORS) else error
                 log.warning("a card can't be edited; trying again", job=job.id, why=str(error), exc_info=traced)
-                self._edits.failed(edit, retry_in=_RETRY_EDIT * 2 ** max(0, self._refusals[job.id] - 1))
+                refusals = min(self._refusals[_life(job)], _MOST_REFUSALS)
+                self._edits.failed(edit, retry_in=_RETRY_EDIT * 2 ** max(0, refusals - 1))
                 return
             log.info("a card is gone; the job goes on without it", job=job.id, why=str(error))
-            self._refusals.pop(job.id, None)
+            self._forget_refusals(job)
             self._edits.give_up(job)
         else:
-            self._refusals.pop(job.id, None)
+            self._forget_refusals(job)
             self._edits.sent(edit)
         finally:
             self._wake.set()
@@ -205,11 +211,18 @@ class DiscordPresenter:
             await self._database.write(partial(store.card_shows, job_id=job.id, version=job.version))
 
     def _is_card_gone(self, job: Job, error: Exception) -> bool:
-        """Whether a card can't be edited any more: it isn't there, or Discord says no again and again."""
+        """Whether a card can't be edited any more: it isn't there, or Discord says no again and again.
+
+        While its job is open it is tried on, ever more rarely: the video may open a thread that was archived.
+        """
         if faults.is_for_good(error) or faults.code_of(error) == faults.UNKNOWN_MESSAGE:
             return True
-        self._refusals[job.id] += faults.is_refusal(error)
-        return self._refusals[job.id] >= _MOST_REFUSALS
+        self._refusals[_life(job)] += faults.is_refusal(error)
+        return not job.state.is_open and self._refusals[_life(job)] >= _MOST_REFUSALS
+
+    def _forget_refusals(self, job: Job) -> None:
+        for is_open in (True, False):
+            self._refusals.pop((job.id, is_open), None)
 
     # --- videos --------------------------------------------------------------------------------
 
@@ -319,6 +332,13 @@ class DiscordPresenter:
         permissions = channel.permissions_for(guild.me)
         return permissions.view_channel and permissions.read_message_history
 
+    async def _found_card(self, job: Job) -> discord.Message | None:
+        """The card of a job that doesn't know where it stands."""
+        async for message in self._messages_after(job, job.interaction_id):
+            if self._is_own(message) and is_card_of(message.embeds, job.id):
+                return message
+        return None
+
     def _channel(self, job: Job) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
 
@@ -328,6 +348,10 @@ class DiscordPresenter:
 
     def _is_own(self, message: discord.Message) -> bool:
         return self._client.user is not None and message.author.id == self._client.user.id
+
+
+def _life(job: Job) -> tuple[str, bool]:
+    return job.id, job.state.is_open
 
 
 def _before_attempt(job: Job) -> int:

@@ -15,12 +15,13 @@ from bot.communities.memory import Communities
 from bot.database.engine import Connection, Database
 from bot.delivery.cards import message_link
 from bot.delivery.presenter import DiscordPresenter
-from bot.delivery.words import disarmed
+from bot.delivery.words import disarmed, member_text
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job
 
-_PROMPT: Final = 500
+#: characters; both may double when they are disarmed, and a message has 2000
+_PROMPT: Final = 400
 _REASON: Final = 500
 
 
@@ -79,7 +80,7 @@ def report_text(reporter_id: int, job: Job, reason: str) -> str:
     """What moderators read of a report."""
     link = message_link(job.guild_id, job.channel_id, job.result_message_id or 0)
     lines = [
-        f"<@{reporter_id}> has reported <@{job.user_id}>'s video: {link}",
+        f"<@{reporter_id}> has reported {member_text(job.user_id)}'s video: {link}",
         f"Prompt: {disarmed(job.request.prompt, _PROMPT) or 'none'}",
     ]
     if reason:

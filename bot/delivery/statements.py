@@ -23,7 +23,7 @@ def _movements(statement: Statement) -> list[str]:
         "allowance": moved.allowance,
         "given by moderators": moved.given,
         "taken by moderators": moved.taken,
-        "for videos": moved.videos,
+        "for videos" if moved.videos < 0 else "back from earlier videos": moved.videos,
         "expired, more than may pile up": moved.expired,
     }
     lines = [f"**Since {date_and_time(statement.period.start)}**", f"{statement.opening:,} at the beginning"]
@@ -35,7 +35,8 @@ def _parts(statement: Statement) -> list[str]:
     given = account.available - account.allowance
     if not account.allowance or not given:
         return []
-    return [f"{account.allowance:,} of them are allowance, and spent first; {given:,} were given, and never expire."]
+    allowance = f"Of the available, {account.allowance:,} came from the allowance and go first"
+    return [f"{allowance}; {given:,} were given and never expire."]
 
 
 def _allowance(statement: Statement) -> list[str]:
@@ -45,7 +46,7 @@ def _allowance(statement: Statement) -> list[str]:
     keeps = "" if rule.limit == rule.amount else f" Up to {rule.limit:,} pile up."
     role = "" if statement.role_id is None else f", for <@&{statement.role_id}>"
     amount = credits_text(rule.amount)
-    return [f"You receive {amount} each {rule.length}{role}, the next {relative_time(period.end)}.{keeps}"]
+    return [f"Allowance: {amount} each {rule.length}{role}, the next {relative_time(period.end)}.{keeps}"]
 
 
 def _signed(amount: int) -> str:

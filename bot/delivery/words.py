@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import accumulate
 
-_MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<-])")
+#: the signs of Discord's markdown, the colon that makes a link, and the dot that makes an invitation
+_MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<-]|:(?=//)|(?<=discord|cordapp)\.)", re.IGNORECASE)
+#: the number that begins a list, where a text begins a line
+_NUMBERED = re.compile(r"^(\d+)\.(?= )")
 #: characters; Discord's own limit of a message
 LONGEST_MESSAGE = 2000
 _CONTROLS = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_MARKS = {"Mn", "Me"}
+#: on one letter; no script needs more, and towers of them run over other lines
+_MOST_MARKS = 4
 
 
 def relative_time(instant: datetime) -> str:
@@ -24,10 +31,27 @@ def date_and_time(instant: datetime) -> str:
 
 
 def disarmed(text: str, most: int) -> str:
-    """Somebody else's text, shortened, on one line, without mentions, markdown or direction tricks."""
-    plain = "".join(" " if unicodedata.category(each) in _CONTROLS else each for each in text)
-    short = shortened(" ".join(plain.split()), most)
-    return _MARKDOWN.sub(r"\\\1", short).replace("@", "@\u200b")
+    """Somebody else's text, shortened, on one line, without mentions, links, markdown or direction tricks.
+
+    It may grow to twice as many characters.
+    """
+    escaped = _MARKDOWN.sub(r"\\\1", one_line(text, most))
+    return _NUMBERED.sub(r"\1\\.", escaped).replace("@", "@\u200b")
+
+
+def one_line(text: str, most: int) -> str:
+    """Somebody else's text, shortened, on one line, without direction tricks: for where no markdown is read."""
+    return shortened(" ".join("".join(_tamed(text)).split()), most)
+
+
+def _tamed(text: str) -> Iterator[str]:
+    """Every character, but those that hide, turn or break the line, and marks piled up on a letter."""
+    marks = 0
+    for each in text:
+        category = unicodedata.category(each)
+        marks = marks + 1 if category in _MARKS else 0
+        if marks <= _MOST_MARKS:
+            yield " " if category in _CONTROLS else each
 
 
 def shortened(text: str, most: int) -> str:
@@ -37,14 +61,21 @@ def shortened(text: str, most: int) -> str:
 
 def fitting_lines(lines: Sequence[str], most: int = LONGEST_MESSAGE) -> str:
     """As many whole lines as fit into one message, and how many more there are."""
-    kept = list(lines)
-    while kept:
-        left = len(lines) - len(kept)
-        text = "\n".join([*kept, f"… and {left} more"] if left else kept)
-        if len(text) <= most:
-            return text
-        kept.pop()
-    return shortened("\n".join(lines), most)
+    whole = "\n".join(lines)
+    if len(whole) <= most:
+        return whole
+    # with the break behind each, so that many lines cost no more than one look at each
+    lengths = list(accumulate(len(line) + 1 for line in lines))
+    for kept in range(len(lines) - 1, 0, -1):
+        more = f"… and {len(lines) - kept} more"
+        if lengths[kept - 1] + len(more) <= most:
+            return "\n".join([*lines[:kept], more])
+    return shortened(whole, most)
+
+
+def member_text(user_id: int) -> str:
+    """A member as Discord shows one, or what is left of one whose data was deleted (below 0)."""
+    return f"<@{user_id}>" if user_id > 0 else "somebody who is gone"
 
 
 def credits_text(amount: int) -> str:

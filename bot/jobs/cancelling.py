@@ -6,6 +6,7 @@ from functools import partial
 
 from bot.clock import Clock
 from bot.database.engine import Database
+from bot.delivery.words import member_text
 from bot.errors import Refusal
 from bot.jobs import lifecycle, store
 from bot.jobs.job import Job, Reason, State
@@ -33,7 +34,7 @@ class Cancelling:
         if job is None or job.guild_id != guild_id:
             raise Refusal("There is no such job here. `/wan cancel` shows yours as you type.")
         if job.user_id != user_id and not is_moderator:
-            raise Refusal(f"This is <@{job.user_id}>'s video; only they can cancel it.")
+            raise Refusal(f"This is {member_text(job.user_id)}'s video; only they can cancel it.")
         return await self._cancelled(job)
 
     async def withdraw(self, job: Job) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bot.communities import describing
 from bot.communities.rules import Community, Place
 from bot.errors import Refusal
 from bot.jobs.alternatives import able_models
@@ -52,7 +53,15 @@ class Chooser:
             return able[0]
         if not usable:
             raise Refusal("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`.")
-        raise OptionsRefused([_why_none_can(mode)])
+        fitting = [spec for spec in usable if mode in spec.modes]
+        if not fitting:
+            raise OptionsRefused([_why_none_can(mode)])
+        if not any(map(community.can_make, fitting)):
+            raise Refusal(_why_none_may(community))
+        raise Refusal(
+            "No model that could make this can be reached at the moment; the people who run this bot have been told. "
+            "Try again later."
+        )
 
     def _what_is_wrong(self, model: str, community: Community, place: Place) -> str:
         """Why a model can't be used, in words that follow its name."""
@@ -82,6 +91,14 @@ def _why_none_can(mode: Mode) -> OptionProblem:
         Mode.EXTEND: ("video", "continues a clip: leave it out"),
     }[mode]
     return OptionProblem(option, f"No model here {what}. `/wan models` shows what each can start from.")
+
+
+def _why_none_may(community: Community) -> str:
+    """The community's limits leave nothing of the models that could."""
+    texts = describing.limits(community.limits, community.allowance.length)
+    names = [name for name in ("resolution", "duration") if getattr(community.limits, name) is not None]
+    limits = ", ".join(f"`{name}` {texts[name]}" for name in names)
+    return f"No model here stays within this community's limits: {limits}. Ask a moderator to raise them."
 
 
 def _shown(text: str) -> str:

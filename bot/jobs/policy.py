@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bot.communities import describing
 from bot.communities.rules import MAX_WAITING, Community, Limits, Place
 from bot.communities.words import broken_rule
-from bot.credits.allowance import Period
+from bot.credits.allowance import Period, PeriodLength
 from bot.delivery.words import credits_text, disarmed, relative_time
 from bot.errors import Refusal
+from providers.options import OptionProblem, Options, allowed_durations, allowed_resolutions
+from providers.types import ModelSpec
+
+_NOW: Final[Mapping[PeriodLength, str]] = {
+    PeriodLength.DAY: "today",
+    PeriodLength.WEEK: "this week",
+    PeriodLength.MONTH: "this month",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +43,22 @@ def check_asker(community: Community, place: Place, *, member_key: str, prompt: 
     number = broken_rule(prompt, community.blocked_words)
     if number is not None:
         raise Refusal(
-            f"**prompt**: it breaks rule {number} of the words that this community blocks. Write it differently; "
-            "nothing was charged."
+            f"**prompt**: it has a word that this community blocks (its rule {number}). Write it differently; nothing "
+            "was charged."
         )
+
+
+def check_limits(limits: Limits, spec: ModelSpec, options: Options) -> None:
+    """Whether what was possible when it was asked for still is. Raises ``Refusal``."""
+    is_allowed = {
+        "resolution": options.resolution in allowed_resolutions(spec, limits.resolution),
+        "duration": options.duration in allowed_durations(spec, limits.duration),
+    }
+    problems = [
+        OptionProblem(name, "This isn't allowed here any more.") for name, is_so in is_allowed.items() if not is_so
+    ]
+    if problems:
+        raise Refusal.of(problems)
 
 
 def check_waiting(waiting: int) -> None:
@@ -46,18 +69,18 @@ def check_waiting(waiting: int) -> None:
 
 def check_period(limits: Limits, use: Use, *, price: int, period: Period) -> None:
     """Whether the limits of the period leave room for one more at this price. Raises ``Refusal``."""
-    again = f"It starts again {relative_time(period.end)}."
+    now, again = _NOW[period.length], relative_time(period.end)
     if limits.member_period_jobs is not None and use.member_jobs >= limits.member_period_jobs:
-        raise Refusal(f"You have made your {_videos(limits.member_period_jobs)} of this {period.length}. {again}")
+        raise Refusal(f"You have made your {_videos(limits.member_period_jobs)} for {now}. You can make more {again}.")
     if limits.guild_period_jobs is not None and use.guild_jobs >= limits.guild_period_jobs:
         raise Refusal(
-            f"This community has made its {_videos(limits.guild_period_jobs)} of this {period.length}. {again}"
+            f"This community has made its {_videos(limits.guild_period_jobs)} for {now}. More can be made {again}."
         )
     if limits.guild_budget is not None and use.guild_credits + price > limits.guild_budget:
         left = max(0, limits.guild_budget - use.guild_credits)
         raise Refusal(
-            f"This community's budget of {credits_text(limits.guild_budget)} for this {period.length} leaves "
-            f"{left:,}, and this costs {price:,}. {again} Nothing of your own credits was taken."
+            f"This community's budget for {now} is {credits_text(limits.guild_budget)}: {left:,} left, and this video "
+            f"costs {price:,}. The budget starts again {again}. Nothing of your own credits was taken."
         )
 
 

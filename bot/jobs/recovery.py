@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Final
 
 import structlog
 
-from bot.database.engine import Database
+from bot.database.engine import Connection, Database
 from bot.jobs import store
+from bot.jobs.files import JobFiles
 from bot.jobs.presenting import Presenter
 from bot.jobs.worker import Worker
 
@@ -41,16 +43,28 @@ async def resume(*, database: Database, worker: Worker, presenter: Presenter, no
     log.info("resumed", jobs=len(open_jobs), cards=len(stale))
 
 
-async def sweep(*, database: Database, inputs: Path, videos: Path, now: datetime) -> None:
-    """Delete what a death has left half done: pictures of jobs that were never stored, downloads cut short."""
-    folders = await asyncio.to_thread(_old_names_in, inputs, now - _HALF_DONE)
-    for start in range(0, len(folders), _CHUNK):
-        chunk = folders[start : start + _CHUNK]
-        kept = await database.read(partial(store.existing, job_ids=chunk))
+async def sweep(*, database: Database, files: JobFiles, now: datetime) -> None:
+    """Delete what a death has left half done.
+
+    These are pictures of jobs that were never stored, downloads cut short, and files of which the database knows
+    that they are kept no longer.
+    """
+    old = frozenset(await asyncio.to_thread(_old_names_in, files.inputs, now - _HALF_DONE))
+    found = sorted(await asyncio.to_thread(files.job_ids))
+    for start in range(0, len(found), _CHUNK):
+        chunk = found[start : start + _CHUNK]
+        existing, purged = await database.read(partial(_standing, job_ids=chunk))
+        if purged:
+            await asyncio.to_thread(files.delete, purged)
         for name in chunk:
-            if name not in kept:
-                await asyncio.to_thread(shutil.rmtree, inputs / name, ignore_errors=True)
-    await asyncio.to_thread(_delete_unfinished, videos, now - _HALF_DONE)
+            if name in old and name not in existing:
+                await asyncio.to_thread(shutil.rmtree, files.inputs / name, ignore_errors=True)
+    await asyncio.to_thread(_delete_unfinished, files.videos, now - _HALF_DONE)
+
+
+def _standing(connection: Connection, job_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Which of these are jobs, and of which of them nothing is kept any more."""
+    return store.existing(connection, job_ids), store.purged(connection, job_ids)
 
 
 def _old_names_in(folder: Path, before: datetime) -> list[str]:
@@ -65,4 +79,7 @@ def _delete_unfinished(folder: Path, before: datetime) -> None:
 
 
 def _is_older(path: Path, instant: datetime) -> bool:
-    return path.stat().st_mtime < instant.timestamp()
+    try:
+        return path.stat().st_mtime < instant.timestamp()
+    except FileNotFoundError:
+        return False  # somebody has just finished it

@@ -153,6 +153,7 @@ class Requests:
         self._check_asker(community, ask)
         if not community.allows(prepared.spec, ask.place):
             raise Refusal(f"**model**: `{prepared.spec.id}` isn't allowed here any more.")
+        policy.check_limits(limits, prepared.spec, prepared.options)
         policy.check_waiting(store.count_waiting(connection, ask.guild_id, ask.user_id))
         if limits.counts_periods:
             period = period_at(now, community.allowance.length)

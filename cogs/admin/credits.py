@@ -104,6 +104,6 @@ class AllowanceModeration(Deciding):
         lines = [
             f"Everybody: {describing.allowance(community)}",
             *(f"<@&{role_id}>: {describing.role_amount(community, role_id)}" for role_id in community.role_amounts),
-            f"The next comes {relative_time(period.end)}, on {date_and_time(period.end)}.",
+            f"The next {period.length} begins {relative_time(period.end)}, on {date_and_time(period.end)}.",
         ]
         await answer_privately(interaction, "\n".join(lines))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import discord
 
+from bot.communities import describing
 from bot.communities.decisions import Actor, Change, Member
 from bot.communities.rules import Community
 from bot.delivery.words import disarmed, shortened
@@ -52,7 +53,7 @@ def log_line(change: Change) -> str:
     """``<@1> · credits grant · <@2>: 100 → 150 · For the poster``."""
     deed = change.deed
     what = deed.action.replace(".", " ")
-    target = f" · {deed.target}" if deed.target else ""
+    target = f" · {describing.target(deed.target)}" if deed.target else ""
     before, after = (shortened(", ".join(text.split("\n")), _LOGGED) for text in (deed.before, deed.after))
     reason = f" · {disarmed(deed.reason, _LOGGED)}" if deed.reason else ""
     return f"<@{deed.actor_id}> · **{what}**{target}: {before} → {after}{reason}"

@@ -11,6 +11,7 @@ from discord import app_commands
 from bot.communities import describing
 from bot.communities.rules import Adult, Limits
 from bot.communities.words import LONGEST as LONGEST_WORD
+from bot.communities.words import normalised_rule
 from bot.delivery.words import shortened
 from bot.errors import Refusal
 from bot.tree import answer_privately
@@ -22,6 +23,8 @@ _MOST_JOBS: Final = 10_000
 _MOST_CREDITS: Final = 1_000_000_000
 _LONGEST_VIDEO: Final = 3600
 _MOST_CHOICES: Final = 25
+#: characters of a long list
+_LONGEST: Final = 700
 
 Jobs = app_commands.Range[int, 0, _MOST_JOBS]
 Credits = app_commands.Range[int, 0, _MOST_CREDITS]
@@ -79,6 +82,9 @@ class LimitModeration(Deciding):
         if all(value is None for value in given.values()):
             raise Refusal("Name at least one limit. `/wan-admin limits show` shows them all.")
         change = await self.services.decisions.set_limits(actor_of(interaction), lambda limits: _changed(limits, given))
+        if change.deed.before == change.deed.after:
+            await self.answered(interaction, change, "The limits are as you want them already: nothing changed.")
+            return
         await self.decided(interaction, change, "Limits")
 
     @limit_group.command(name="show", description="Every limit, and where the bot works.")
@@ -87,7 +93,8 @@ class LimitModeration(Deciding):
         community = await self.community(interaction)
         texts = describing.limits(community.limits, community.allowance.length)
         lines = [f"`{name}`: {text}" for name, text in texts.items()]
-        lines += [f"Channels: {describing.channels(community)}", f"Blocked words: {len(community.blocked_words)}"]
+        more = {"Channels": describing.channels(community), "Blocked words": describing.words(community)}
+        lines += [f"{name}: {shortened(text, _LONGEST)}" for name, text in more.items()]
         await answer_privately(interaction, "\n".join(lines))
 
 
@@ -123,7 +130,7 @@ class WordModeration(Deciding):
     ) -> None:
         """Block a word."""
         change = await self.services.decisions.block_word(actor_of(interaction), text)
-        await self.decided(interaction, change, "Blocked words")
+        await self.decided(interaction, change, describing.target(change.deed.target))
 
     @word_group.command(name="unblock", description="Accept a word again.")
     @app_commands.describe(text="Choose one of the suggestions")
@@ -132,12 +139,12 @@ class WordModeration(Deciding):
     ) -> None:
         """Block a word no more."""
         change = await self.services.decisions.unblock_word(actor_of(interaction), text)
-        await self.decided(interaction, change, "Blocked words")
+        await self.decided(interaction, change, describing.target(change.deed.target))
 
     @unblock_word.autocomplete("text")
     async def _words(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         community = await self.community(interaction)
-        texts = [word.text for word in community.blocked_words if typed.casefold() in word.text]
+        texts = [word.text for word in community.blocked_words if normalised_rule(typed) in word.text]
         return [app_commands.Choice(name=shortened(text, 100), value=text) for text in texts[:_MOST_CHOICES]]
 
 

@@ -12,13 +12,15 @@ from bot.communities import describing
 from bot.communities.rules import Community, ModelRule
 from bot.credits.pricing import PriceRule
 from bot.delivery.prices import price_text
-from bot.delivery.words import fitting_lines
+from bot.delivery.words import fitting_lines, shortened
 from bot.errors import Refusal
 from bot.tree import answer_privately
 from cogs import choices
 from cogs.admin.deciding import Deciding, actor_of
 
 _MOST_CREDITS: Final = 1_000_000
+#: characters of a model's rules in the list of all models
+_LONGEST: Final = 300
 
 #: where videos can be made; threads follow their channel
 Place = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
@@ -74,9 +76,9 @@ class ModelModeration(Deciding):
         change = await self.services.decisions.price_model(
             actor_of(interaction), model, None if rule == PriceRule() else rule
         )
-        text = f"{change.deed.after}: {self._price(change.community, model)}"
-        title = f"Price of `{model}`\nBefore: {change.deed.before}\nNow: {text}"
-        await self.answered(interaction, change, title)
+        amount = "" if credits is not None else f" ({self._price(change.community, model)})"
+        text = f"Price of `{model}`\nBefore: {change.deed.before}\nNow: {change.deed.after}{amount}"
+        await self.answered(interaction, change, text)
 
     @model_group.command(name="default", description="The model for those who name none; left out: none.")
     @app_commands.describe(model="Which model; left out: the first that can do what is attached")
@@ -121,10 +123,12 @@ class ModelModeration(Deciding):
         await self.decided(interaction, change, f"`{model}`")
 
     def _line(self, community: Community, model: str) -> str:
-        own = "" if model not in community.prices else f" ({describing.price(community.prices[model])})"
+        own, price = community.prices.get(model), self._price(community, model)
+        if own is not None:
+            price = describing.price(own) if own.credits is not None else f"{price} ({describing.price(own)})"
         default = " · default" if model == community.default_model else ""
-        rules = describing.rules_of_model(community, model)
-        return f"`{model}`: {rules} · {self._price(community, model)}{own}{default}"
+        rules = shortened(describing.rules_of_model(community, model), _LONGEST)
+        return f"`{model}`: {rules} · {price}{default}"
 
     def _price(self, community: Community, model: str) -> str:
         spec = self.services.registry.models[model]

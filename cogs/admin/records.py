@@ -10,7 +10,7 @@ from discord import app_commands
 
 from bot.communities import audit, describing
 from bot.communities.audit import Row
-from bot.delivery.words import disarmed, relative_time, shortened
+from bot.delivery.words import LONGEST_MESSAGE, disarmed, member_text, relative_time, shortened
 from bot.errors import Refusal
 from bot.services import Services
 from bot.tree import answer_privately
@@ -34,6 +34,7 @@ ACTIONS: Final = (
     "limits.set",
     "log.channel",
     "members.block",
+    "members.forget",
     "members.unblock",
     "models.allow",
     "models.default",
@@ -101,7 +102,7 @@ class AuditModeration(Deciding):
         action: app_commands.Range[str, 1, 40] | None = None,
     ) -> None:
         """Page through the audit."""
-        argument = f"{member.id if member else ''}/{action or ''}"
+        argument = f"{member.id if member else ''}/{_as_action(action or '')}"
         page = await audit_page(interaction, self.services, argument, 0)
         await answer_page(interaction, page, what="audit", argument=argument)
 
@@ -109,7 +110,7 @@ class AuditModeration(Deciding):
     async def _actions(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         del interaction
         groups = sorted({action.partition(".")[0] for action in ACTIONS})
-        fitting = [name for name in (*groups, *ACTIONS) if typed.lower() in name]
+        fitting = [name for name in (*groups, *ACTIONS) if _as_action(typed) in name]
         return [app_commands.Choice(name=name, value=name) for name in fitting[:_MOST_CHOICES]]
 
 
@@ -140,14 +141,21 @@ async def audit_page(interaction: discord.Interaction[Any], services: Services, 
         skip=skip,
     )
     rows = await services.database.read(read)
-    lines = [_line(row) for row in rows[:_ROWS]]
-    return Page(text="\n".join(lines) or "Nothing was changed yet.", step=_ROWS, has_more=len(rows) > _ROWS)
+    # each is cut, so that none is lost at the end of the page
+    lines = [shortened(_line(row), LONGEST_MESSAGE // _ROWS - 1) for row in rows[:_ROWS]]
+    nothing = "Nothing like this was changed." if member or action else "Nothing was changed yet."
+    return Page(text="\n".join(lines) or nothing, step=_ROWS, has_more=len(rows) > _ROWS)
+
+
+def _as_action(typed: str) -> str:
+    """An action as it is stored, whether it was typed as it is suggested or as the list shows it."""
+    return ".".join(typed.lower().replace(".", " ").split())
 
 
 def _line(row: Row) -> str:
     deed = row.deed
-    who = "somebody who is gone" if deed.actor_id < 0 else f"<@{deed.actor_id}>"
-    target = f" {deed.target}" if deed.target else ""
+    who = member_text(deed.actor_id)
+    target = f" {describing.target(deed.target)}" if deed.target else ""
     before, after = (shortened(", ".join(text.split("\n")), _LONGEST) for text in (deed.before, deed.after))
     change = f": {before} → {after}" if before or after else ""
     reason = f" · {disarmed(deed.reason, _LONGEST)}" if deed.reason else ""

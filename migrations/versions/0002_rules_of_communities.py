@@ -15,7 +15,7 @@ def upgrade() -> None:
         "channel_rules",
         sa.Column("guild_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("channel_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("is_allowed", sa.Boolean(), nullable=False),
+        sa.Column("is_allowed", sa.Boolean(), nullable=True),
         sa.PrimaryKeyConstraint("guild_id", "channel_id", name=op.f("pk_channel_rules")),
     )
     op.create_table(

@@ -76,6 +76,30 @@ async def provider(tmp_path: Path, clock: Clock) -> AsyncIterator[CountingProvid
         yield made
 
 
+async def test_a_forgotten_task_leaves_nothing_and_is_unknown(provider: CountingProvider, tmp_path: Path) -> None:
+    kept, gone = [(await provider.submit(REQUEST)).task_id for _ in range(2)]
+    await provider.forget(gone)
+    assert [folder.name for folder in (tmp_path / "demo").iterdir()] == [kept]
+    with pytest.raises(ContractBroken):
+        await provider.status(gone, DEMO)
+    for strange in (gone, "unknown", "", ".", "..", f"../demo/{kept}"):
+        await provider.forget(strange)
+    assert [folder.name for folder in (tmp_path / "demo").iterdir()] == [kept]
+
+
+async def test_old_tasks_go_also_when_nobody_asks_for_new_ones(
+    provider: CountingProvider, clock: Clock, tmp_path: Path
+) -> None:
+    await provider.tidy()  # there is no folder yet
+    await provider.submit(REQUEST)
+    clock.pass_by(hours=24)
+    await provider.tidy()
+    assert len(list((tmp_path / "demo").iterdir())) == 1
+    clock.pass_by(hours=1)
+    await provider.tidy()
+    assert list((tmp_path / "demo").iterdir()) == []
+
+
 async def ended(provider: DemoProvider, task_id: str) -> TaskStatus:
     """Ask until the task has ended; the time of the jobs is over already."""
     async with asyncio.timeout(60):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.discord.steps import check_elsewhere
 from tests.discord.worlds import World, open_world
 from tests.imitations.pixeldojo import PixelDojoImitation
 
@@ -53,3 +54,18 @@ async def dojo(tmp_path: Path, vendor: PixelDojoImitation, links: SimulatedLinks
     async with open_world(tmp_path, environment) as world:
         links.world = world
         yield world
+
+
+@pytest.fixture
+def played_world(request: pytest.FixtureRequest) -> World | None:
+    """The world that the story plays in, if it doesn't make its own."""
+    names = [name for name in ("dojo", "world") if name in request.fixturenames]
+    return request.getfixturevalue(names[0]) if names else None
+
+
+@pytest.fixture
+async def undecided_elsewhere(played_world: World | None) -> AsyncGenerator[None]:
+    """Whatever the story decides, the other guild has decided nothing in the end."""
+    yield
+    if played_world is not None:
+        await check_elsewhere(played_world)

@@ -97,3 +97,15 @@ async def test_the_threshold_of_one_guild_asks_nobody_in_another(world: World) -
     here = await world.alice.slash(world.channel, "wan video", prompt="A cat", duration=2)
     assert not is_private(here)
     await world.finish()
+
+
+async def test_between_question_and_go_the_limits_may_change(world: World) -> None:
+    await world.mona.slash(world.channel, "wan-admin models price", model="demo", credits=20)
+    await ask_above(world, 19)
+    asked = await world.alice.slash(world.channel, "wan video", prompt="A cat", duration=5, resolution="1080p")
+    await world.mona.slash(world.channel, "wan-admin limits set", duration=4, resolution="720p")
+    assert asked.response is not None
+    refused = await world.alice.click(asked.response, label="Go")
+    assert "**resolution**: This isn't allowed here any more." in text_of(refused)
+    assert "**duration**: This isn't allowed here any more." in text_of(refused)
+    assert (await world.account()).available == 100

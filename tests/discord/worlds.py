@@ -7,7 +7,7 @@ import functools
 import io
 import json
 import random
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from PIL import Image
 from bot.app import App, open_app
 from bot.credits import ledger
 from bot.credits.ledger import Account
+from bot.database.engine import Database
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job
@@ -148,6 +149,7 @@ async def open_world(
     *,
     upload_limit: int = 10 << 20,
     models: Sequence[ModelSpec] = MODELS,
+    wrap_database: Callable[[Database], Database] = lambda database: database,
 ) -> AsyncGenerator[World]:
     """Start the bot in a fresh simulated Discord; the books are checked at the end."""
     settings = Settings.load({"DATA_DIR": str(folder), "DEMO_SECONDS": "4", "SHARD_COUNT": "1", **(environment or {})})
@@ -156,7 +158,9 @@ async def open_world(
     def clock() -> datetime:
         return clock_holder[0].now() if clock_holder else datetime(2026, 1, 1, tzinfo=UTC)
 
-    async with open_app(settings, clock=clock, chance=random.Random(7), models=models) as app:
+    async with open_app(
+        settings, clock=clock, chance=random.Random(7), models=models, wrap_database=wrap_database
+    ) as app:
         env = simcord.Env(app.bot, check_errors=False, settle_timeout=20.0)
         clock_holder.append(env)
         await env.start()

@@ -17,7 +17,7 @@ from bot.credits import ledger
 from bot.credits.allowance import AllowanceRule, Period, PeriodLength, period_at
 from bot.credits.ledger import Account, Balance, InsufficientCredits, Mismatch
 from bot.database.engine import Database, sync_engine
-from bot.database.tables import accounts, ledger_entries
+from bot.database.tables import accounts, forgotten_grants, ledger_entries
 from tests.clocks import NOON
 
 GUILD, MEMBER = 100, 200
@@ -320,6 +320,81 @@ def test_another_length_is_another_period_and_going_back_is_not(connection: Conn
 def test_no_allowance_books_nothing(connection: Connection) -> None:
     assert give(connection, 0) == (0, 0, 0)
     assert entries(connection) == []
+
+
+@pytest.mark.parametrize(("allowance", "granted"), [(10, 5), (10, 0), (0, 5), (0, 0)])
+def test_everything_is_forfeited_in_one_entry_that_says_what_was_allowance(
+    connection: Connection, allowance: int, granted: int
+) -> None:
+    fill(connection, allowance=allowance, granted=granted)
+    before = entries(connection)
+    assert ledger.forfeit(connection, account(connection), now=NOON) == allowance + granted
+    assert balance(connection) == (0, 0, 0)
+    booked = [("adjust", -allowance - granted, 0, -allowance, None)] if allowance + granted else []
+    assert entries(connection) == [*before, *booked]
+    # there is nothing left to forfeit
+    assert ledger.forfeit(connection, account(connection), now=NOON) == 0
+    assert entries(connection) == [*before, *booked]
+
+
+def test_nothing_is_forfeited_while_something_is_held(connection: Connection) -> None:
+    fill(connection, allowance=10)
+    hold(connection, 4)
+    with refused(connection, ValueError, match="still holds 4"):
+        ledger.forfeit(connection, account(connection), now=NOON)
+    ledger.release(connection, job_id="a", now=NOON)
+    assert ledger.forfeit(connection, account(connection), now=NOON) == 10
+
+
+def test_what_was_forfeited_of_one_account_is_left_in_others(connection: Connection) -> None:
+    fill(connection, granted=10)
+    for place in ((GUILD + 1, MEMBER), (GUILD, MEMBER + 1)):
+        ledger.grant(connection, account(connection, *place), 3, now=NOON)
+    ledger.forfeit(connection, account(connection), now=NOON)
+    assert balance(connection, GUILD + 1) == (3, 0, 0)
+    assert balance(connection, GUILD, MEMBER + 1) == (3, 0, 0)
+
+
+def test_an_account_that_is_nobodys_any_more_makes_room_for_a_new_one(connection: Connection) -> None:
+    fill(connection, granted=10)
+    old = account(connection)
+    nobody = -(2**63)
+    ledger.make_nobodys(connection, old, nobody)
+    assert ledger.account_if_any(connection, GUILD, MEMBER) is None
+    assert ledger.account_if_any(connection, GUILD, nobody) == Account(old.id, GUILD, nobody, 10, 0, 0)
+    assert ledger.accounts_of_people(connection, GUILD, most=10) == []
+    new = account(connection)
+    assert new.id != old.id
+    assert (new.available, new.held) == (0, 0)
+    assert ledger.accounts_of_people(connection, GUILD, most=10) == [new]
+    assert ledger.accounts_of_people(connection, GUILD + 1, most=10) == []
+
+
+def test_what_was_given_in_a_period_is_remembered_by_the_key_and_given_no_second_time(connection: Connection) -> None:
+    month = period_at(NOON, PeriodLength.MONTH)
+    other = AllowanceRule(amount=40, length=PeriodLength.MONTH)
+    give(connection, 100)
+    ledger.give_allowance(connection, account(connection), other, month, member_key="m", now=NOON)
+    ledger.remember_grants(connection, account(connection), [WEEK, month, NEXT_WEEK], member_key="m")
+    ledger.make_nobodys(connection, account(connection), -1)
+    rows = connection.execute(select(forgotten_grants).order_by(forgotten_grants.c.granted)).all()
+    assert [tuple(row) for row in rows] == [
+        ("m", month.key, GUILD, 40, month.end),
+        ("m", WEEK.key, GUILD, 100, WEEK.end),
+    ]
+    assert give(connection, 100) == (0, 0, 0)
+    # a better amount brings the difference, and that is remembered as well
+    assert give(connection, 130) == (30, 0, 30)
+    ledger.remember_grants(connection, account(connection), [WEEK], member_key="m")
+    ledger.make_nobodys(connection, account(connection), -2)
+    assert give(connection, 130) == (0, 0, 0)
+    # one who was given nothing more takes nothing back from what is known
+    ledger.remember_grants(connection, account(connection), [WEEK], member_key="m")
+    ledger.make_nobodys(connection, account(connection), -3)
+    assert give(connection, 130) == (0, 0, 0)
+    assert give(connection, 130, period=NEXT_WEEK) == (130, 0, 130)
+    fresh = ledger.account_of(connection, GUILD, MEMBER + 1)
+    assert ledger.give_allowance(connection, fresh, RULE, WEEK, member_key="n", now=NOON).available == 100
 
 
 def test_a_balance_is_never_negative(connection: Connection) -> None:

@@ -1,0 +1,128 @@
+"""Deletes what is kept of a member in one guild."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from bot.clock import Clock
+from bot.communities import audit
+from bot.communities.audit import Deed, mention
+from bot.communities.member_keys import MemberKeys
+from bot.communities.store import lock_guild
+from bot.credits import ledger
+from bot.credits.allowance import PeriodLength, period_at
+from bot.credits.ledger import Account
+from bot.database.engine import Connection, Database
+from bot.errors import Refusal
+from bot.jobs.store import open_of
+from bot.privacy import store
+from bot.privacy.erasing import Erasing
+from bot.privacy.keeping import nobody
+from bot.privacy.store import Scrubbed
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Forgotten:
+    """What was done in the transaction."""
+
+    #: credits
+    forfeited: int
+    scrubbed: Sequence[Scrubbed]
+
+
+class Forgetting:
+    """Deletes a member's data: the books keep their numbers, and nobody can tell whose they were."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        member_keys: MemberKeys,
+        erasing: Erasing,
+        clock: Clock,
+        chance: Callable[[], int],
+    ) -> None:
+        self._database = database
+        self._member_keys = member_keys
+        self._erasing = erasing
+        self._clock = clock
+        #: 63 bits that nobody can guess
+        self._chance = chance
+
+    async def loss(self, guild_id: int, user_id: int) -> int:
+        """How many credits a deletion would cost. Raises ``Refusal`` while a video is under way."""
+        return await self._database.read(partial(_loss, guild_id=guild_id, user_id=user_id))
+
+    async def forget(self, guild_id: int, user_id: int) -> int:
+        """Delete everything; gives how many credits were forfeited.
+
+        Raises ``Refusal`` while a video is under way, and when nothing is kept.
+        """
+        work = partial(self._forget, guild_id=guild_id, user_id=user_id, chance=self._chance())
+        forgotten = await self._database.write(work)
+        await self._erasing.erase(forgotten.scrubbed)
+        # without the guild: together with the time of a request it would tell whom
+        log.info("a member's data was deleted", jobs=len(forgotten.scrubbed))
+        return forgotten.forfeited
+
+    def _forget(self, connection: Connection, *, guild_id: int, user_id: int, chance: int) -> _Forgotten:
+        now, nobodys = self._clock(), nobody(chance)
+        lock_guild(connection, guild_id)
+        found = ledger.account_if_any(connection, guild_id, user_id)
+        account = None if found is None else ledger.locked(connection, found.id)
+        # from here on no job of theirs can begin or end
+        _check_nothing_is_open(connection, guild_id, user_id)
+        forfeited = 0 if account is None else self._empty(connection, account, nobodys, now)
+        scrubbed = store.scrub_member(connection, guild_id, user_id, now=now)
+        jobs = store.make_jobs_nobodys(connection, guild_id, user_id, nobodys)
+        deeds = store.make_audit_nobodys(connection, guild_id, user_id, nobodys)
+        if account is None and not jobs and not deeds:
+            raise Refusal("Nothing is kept of you here.")
+        audit.record(connection, _deed(guild_id, nobodys), now=now)
+        return _Forgotten(forfeited, scrubbed)
+
+    def _empty(self, connection: Connection, account: Account, nobodys: int, now: datetime) -> int:
+        """Take everything from an account, and the name with it; gives how much that was."""
+        forfeited = ledger.forfeit(connection, account, now=now)
+        # of each length: a guild may change its mind, and change it back
+        periods = [period_at(now, length) for length in PeriodLength]
+        member_key = self._member_keys.of(account.guild_id, account.user_id)
+        ledger.remember_grants(connection, account, periods, member_key=member_key)
+        ledger.make_nobodys(connection, account, nobodys)
+        return forfeited
+
+
+def _loss(connection: Connection, *, guild_id: int, user_id: int) -> int:
+    _check_nothing_is_open(connection, guild_id, user_id)
+    account = ledger.account_if_any(connection, guild_id, user_id)
+    return 0 if account is None else account.available
+
+
+def _check_nothing_is_open(connection: Connection, guild_id: int, user_id: int) -> None:
+    under_way = len(open_of(connection, guild_id, user_id))
+    if under_way:
+        which = "a video" if under_way == 1 else f"{under_way} videos"
+        raise Refusal(
+            f"You have {which} under way. Wait for the end, or stop what waits with `/wan cancel`; then your data can "
+            "be deleted."
+        )
+
+
+def _deed(guild_id: int, nobodys: int) -> Deed:
+    return Deed(
+        guild_id=guild_id,
+        actor_id=nobodys,
+        # it would tell Discord who it was
+        interaction_id=None,
+        action="members.forget",
+        target=mention(nobodys),
+        before="",
+        after="",
+    )

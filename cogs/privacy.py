@@ -1,0 +1,140 @@
+"""``/wan privacy``: what is kept of a member, as a file, and its deletion."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Self
+
+import discord
+from discord import app_commands
+
+from bot.delivery.messages import NO_MENTIONS, closing_files
+from bot.delivery.words import credits_text
+from bot.privacy.exports import Export
+from bot.services import Services
+from bot.tree import answer_error, answer_privately
+from cogs.feature import Feature
+
+_CUSTOM_ID: Final = "wan-privacy:{action}"
+_TEMPLATE: Final = r"wan-privacy:(?P<action>export|ask|delete|keep)"
+
+_KEPT: Final = """**What I keep of you in this community**
+- Prompts, options, pictures and videos: for {days} after a video's end, then they are deleted.
+- Credits: the amounts you were given and spent, for as long as the books are kept. Once your data is deleted, nobody \
+can tell that they were yours.
+- What moderators changed, given credits and blocks for example: for as long as I am here.
+Cards and videos that were posted stay in their channels until somebody removes them. Prompts and pictures also went \
+to the provider of the model, who has rules of its own."""
+
+_WARNING: Final = """**Delete everything I keep of you here?**
+- {forfeited}
+- Your prompts and pictures are deleted, and my copies of your videos.
+- Messages that were posted stay in their channels.
+- A block stays, and what you received of this period's allowance isn't given again: for both I keep a code in place \
+of your name.
+It can't be undone."""
+
+
+class PrivacyCommands(Feature):
+    """Says what is kept, and offers it."""
+
+    @app_commands.command(name="privacy", description="What is kept of you here, to have it, or to have it deleted.")
+    async def privacy(self, interaction: discord.Interaction[Any]) -> None:
+        """Say what is kept for how long."""
+        community = await self.services.communities.of(interaction.guild_id or 0)
+        text = privacy_text(self.services.keep_days if community.keep_days is None else community.keep_days)
+        view = _buttons(("export", "Get my data", _GREY), ("ask", "Delete my data", _RED))
+        await answer_privately(interaction, text, view=view)
+
+
+class PrivacyButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=_TEMPLATE):
+    """The buttons of the answer. It is seen by one member alone, so who presses them is whom they are about."""
+
+    def __init__(self, button: discord.ui.Button[discord.ui.View], *, action: str) -> None:
+        super().__init__(button)
+        self.action = action
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the custom id."""
+        del interaction
+        assert isinstance(item, discord.ui.Button)  # noqa: S101 - for the type alone
+        return cls(item, action=match["action"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Do what the button says."""
+        try:
+            await _ACTIONS[self.action](interaction, interaction.client.services)
+        except Exception as error:  # noqa: BLE001 - every error becomes an answer, ours a line in the log
+            await answer_error(interaction, error)
+
+
+def privacy_text(keep_days: int) -> str:
+    """What is kept, where prompts and files are kept for so many days."""
+    return _KEPT.format(days="a day" if keep_days == 1 else f"{keep_days:,} days")
+
+
+def export_text(export: Export) -> str:
+    """What the file is."""
+    videos = "1 video" if export.videos == 1 else f"{export.videos:,} videos"
+    entries = "1 change" if export.entries == 1 else f"{export.entries:,} changes"
+    text = f"This is what I keep of you here: {videos}, {entries} of your credits, and what moderators did."
+    if export.pictures:
+        text += f" Your {_pictures(export.pictures)} in it."
+    if export.pictures_left_out:
+        text += f" Your {_pictures(export.pictures_left_out)} too large to be in it: it has their names."
+    return f"{text} Videos aren't in it: `/wan history` gives those that are kept again."
+
+
+async def _export(interaction: discord.Interaction[Any], services: Services) -> None:
+    # reading and packing may take longer than Discord waits for an answer
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    member = (interaction.guild_id or 0, interaction.user.id)
+    async with services.exports.of(*member, limit=interaction.filesize_limit) as export:
+        with closing_files([discord.File(export.path)]) as files:
+            await interaction.edit_original_response(
+                content=export_text(export), attachments=files, allowed_mentions=NO_MENTIONS
+            )
+
+
+async def _ask(interaction: discord.Interaction[Any], services: Services) -> None:
+    loss = await services.forgetting.loss(interaction.guild_id or 0, interaction.user.id)
+    forfeited = f"You lose {credits_text(loss)}." if loss else "You have no credits to lose."
+    view = _buttons(("delete", "Delete everything", _RED), ("keep", "Keep it", _GREY))
+    await interaction.response.edit_message(content=_WARNING.format(forfeited=forfeited), view=view)
+
+
+async def _delete(interaction: discord.Interaction[Any], services: Services) -> None:
+    # many files may take longer than Discord waits for an answer
+    await interaction.response.defer()
+    forfeited = await services.forgetting.forget(interaction.guild_id or 0, interaction.user.id)
+    lost = f" {credits_text(forfeited)} went with it." if forfeited else ""
+    text = f"Everything I kept of you here is deleted.{lost} Should you come back, you begin anew."
+    await interaction.edit_original_response(content=text, view=None)
+
+
+async def _keep(interaction: discord.Interaction[Any], services: Services) -> None:
+    del services
+    await interaction.response.edit_message(content="Nothing was deleted.", view=None)
+
+
+_ACTIONS: Final = {"export": _export, "ask": _ask, "delete": _delete, "keep": _keep}
+_GREY: Final = discord.ButtonStyle.secondary
+_RED: Final = discord.ButtonStyle.danger
+
+
+def _buttons(*chosen: tuple[str, str, discord.ButtonStyle]) -> discord.ui.View:
+    """Buttons with these (actions, labels, styles)."""
+    view = discord.ui.View(timeout=None)
+    for action, label, style in chosen:
+        custom_id = _CUSTOM_ID.format(action=action)
+        view.add_item(discord.ui.Button[discord.ui.View](style=style, label=label, custom_id=custom_id))
+    # as in bot.delivery.messages: discord.py shall keep nothing of it
+    view.stop()
+    return view
+
+
+def _pictures(number: int) -> str:
+    return "picture is" if number == 1 else f"{number:,} pictures are"
