@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, Self
 
@@ -22,11 +22,14 @@ from bot.services import Services
 from bot.tree import answer_error
 from cogs.admin.records import audit_page
 from cogs.feature import cancel_job
+from cogs.forms import Form, Forms, open_form
+from cogs.making import making_of
 from cogs.paging import PAGE_TEMPLATE, PageOf, turn_page
 from cogs.privacy import PrivacyButton
-from cogs.reports import ReportForm, ask_to_remove, remove
+from cogs.remaking import ask_to_delete, delete, edit, extend, make_again, refresh
+from cogs.reports import ReportForm
 from cogs.status import history_page
-from cogs.wan import making_of
+from cogs.video_forms import AnimateForm, ComposeForm, EditForm, ExtendForm
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -58,31 +61,56 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], temp
             await answer_error(interaction, error)
 
     async def _act(self, interaction: discord.Interaction[Any], services: Services) -> None:
-        match self.action:
-            case "cancel":
-                await cancel_job(services, interaction, self.job_id)
-            case "go":
-                await making_of(interaction).go(interaction, self.job_id)
-            case "stop":
-                await making_of(interaction).stop(interaction, self.job_id)
-            case "report":
-                await interaction.response.send_modal(ReportForm(self.job_id))
-            case "remove":
-                await ask_to_remove(interaction, self.job_id)
-            case "erase":
-                await remove(interaction, services, self.job_id)
-            case "details":
-                await self._details(interaction, services)
-            case _:
-                raise Refusal("This button is of an older version; it does nothing any more.")
+        act = _ACTIONS.get(self.action)
+        if act is None:
+            raise Refusal("This button is of an older version; it does nothing any more.")
+        await act(interaction, services, self.job_id)
 
-    async def _details(self, interaction: discord.Interaction[Any], services: Services) -> None:
-        job = await services.database.read(partial(store.load, job_id=self.job_id))
-        if job is None or job.guild_id != interaction.guild_id:
-            raise Refusal("Nothing is kept of this video any more.")
-        spec = services.registry.every.get(job.model)
-        embed = details_embed(job, job.model if spec is None else spec.name)
-        await interaction.response.send_message(embed=embed, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+async def _cancel(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
+    await cancel_job(services, interaction, job_id)
+
+
+async def _go(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
+    del services
+    await making_of(interaction).go(interaction, job_id)
+
+
+async def _stop(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
+    del services
+    await making_of(interaction).stop(interaction, job_id)
+
+
+async def _report(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
+    del services
+    await open_form(interaction, ReportForm(job_id))
+
+
+async def _details(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
+    job = await services.database.read(partial(store.load, job_id=job_id))
+    if job is None or job.guild_id != interaction.guild_id:
+        raise Refusal("Nothing is kept of this video any more.")
+    spec = services.registry.every.get(job.model)
+    embed = details_embed(job, job.model if spec is None else spec.name)
+    await interaction.response.send_message(embed=embed, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+
+#: what a button does for its job
+_Act = Callable[[discord.Interaction[Any], Services, str], Awaitable[None]]
+_ACTIONS: Final[Mapping[str, _Act]] = {
+    "again": make_again,
+    "cancel": _cancel,
+    "delete": ask_to_delete,
+    "details": _details,
+    "edit": edit,
+    "erase": delete,
+    "extend": extend,
+    "go": _go,
+    "refresh": refresh,
+    "remove": ask_to_delete,
+    "report": _report,
+    "stop": _stop,
+}
 
 
 def details_embed(job: Job, model_name: str) -> discord.Embed:
@@ -96,6 +124,8 @@ def details_embed(job: Job, model_name: str) -> discord.Embed:
     return embed.set_footer(text=f"Job {job.id}")
 
 
+#: every form that can be sent in
+_FORMS: Final[tuple[type[Form], ...]] = (ReportForm, ComposeForm, EditForm, ExtendForm, AnimateForm)
 #: every list that has pages
 _LISTS: Final[Mapping[str, PageOf]] = {"audit": audit_page, "history": history_page}
 
@@ -129,3 +159,4 @@ async def setup(bot: commands.Bot) -> None:
     """Answer every button of ours."""
     assert isinstance(bot, WanBot)  # noqa: S101 - for the type alone
     bot.add_dynamic_items(JobButton, PageButton, PrivacyButton)
+    await bot.add_cog(Forms({form.kind: form for form in _FORMS}), override=True)

@@ -23,13 +23,15 @@ from bot.tree import answer_privately
 from cogs import choices
 from cogs.answering import on_time
 from cogs.feature import check_permissions
-from cogs.uploads import Uploads
+from cogs.uploads import Source, Uploads
 from providers.options import Wish
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: a question about a price holds for this long; so does the answer that carries it
 _PATIENCE: Final = timedelta(minutes=14)
+#: people take their time with a form
+_FORM_PATIENCE: Final = timedelta(hours=1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +45,14 @@ class _Question:
     message: discord.InteractionMessage | discord.WebhookMessage | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Where a message's picture is."""
+
+    source: discord.Attachment | str
+    at: datetime
+
+
 class Making:
     """Makes jobs of what members ask for, whichever way they ask."""
 
@@ -52,12 +62,14 @@ class Making:
         self.uploads = Uploads(images=services.images, videos=services.videos, folder=services.inputs_folder)
         #: by the id that the job would get; in memory, so a restart costs nobody anything
         self._questions: dict[str, _Question] = {}
+        #: of messages, by the menu's interaction, until the form comes back; also in memory
+        self._pictures: dict[str, _Picture] = {}
 
     async def make(
         self,
         interaction: discord.Interaction[Any],
         wish: Wish,
-        attached: Mapping[str, discord.Attachment | None],
+        attached: Mapping[str, Source | None],
         *,
         model: str | None,
         spoiler: bool,
@@ -103,6 +115,18 @@ class Making:
         question = await self._answered(job_id)
         await self.uploads.discard(question.prepared.job_id)
         await interaction.response.edit_message(content="Stopped; nothing was charged.", view=None)
+
+    def remember_picture(self, interaction_id: int, picture: discord.Attachment | str) -> str:
+        """Keep where a message's picture is until its form comes back; gives the key for it."""
+        now = self._services.clock()
+        self._pictures = {key: each for key, each in self._pictures.items() if now - each.at < _FORM_PATIENCE}
+        self._pictures[str(interaction_id)] = _Picture(picture, now)
+        return str(interaction_id)
+
+    def picture_of(self, key: str) -> discord.Attachment | str | None:
+        """The picture that was kept under a key; None: too long ago, or before a restart."""
+        found = self._pictures.get(key)
+        return None if found is None else found.source
 
     # --- questions -----------------------------------------------------------------------------
 
@@ -207,6 +231,14 @@ class Making:
         place = {"channel_id": interaction.channel_id or job.channel_id, "message_id": message_id}
         await self._services.database.write(partial(store.store_card, job_id=job.id, **place))
         self._services.worker.wake()
+
+
+def making_of(interaction: discord.Interaction[Any]) -> Making:
+    """What makes jobs, for the buttons and forms that do so too."""
+    cog: Any = interaction.client.get_cog("wan")
+    making = cog.making
+    assert isinstance(making, Making)  # noqa: S101 - for the type alone: it is loaded before any button
+    return making
 
 
 def _clip_limit(interaction: discord.Interaction[Any]) -> int:

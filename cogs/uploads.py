@@ -10,19 +10,27 @@ from typing import Final
 
 import discord
 
+from bot.delivery import faults
 from bot.errors import Refusal
 from bot.jobs.job import StoredMedia
 from bot.media.errors import MediaError, MediaFailed
 from bot.media.images import Fitted, Images
 from bot.media.videos import Videos
+from providers.links import LinkError
 from providers.types import ModelSpec
 
 _MIB: Final = 1024 * 1024
 _LARGEST_IMAGE: Final = 20 * _MIB
 _EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/bmp": "bmp"}
 _CLIPS: Final = {"video/mp4": "mp4", "video/webm": "webm", "video/quicktime": "mov"}
+#: seconds for a picture that is only linked
+_LINK_TIME: Final = 20.0
 #: how many attachments are in memory at a time
 _AT_ONCE: Final = 4
+
+
+#: where a picture or clip comes from: from Discord, from what is kept of an earlier job, or from a link
+Source = discord.Attachment | Path | str
 
 
 class Uploads:
@@ -35,7 +43,7 @@ class Uploads:
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def take(
-        self, job_id: str, spec: ModelSpec, attached: Mapping[str, discord.Attachment | None], *, clip_limit: int
+        self, job_id: str, spec: ModelSpec, attached: Mapping[str, Source | None], *, clip_limit: int
     ) -> dict[str, StoredMedia]:
         """Keep a checked copy of everything attached, under the job. Raises ``Refusal``."""
         stored: dict[str, StoredMedia] = {}
@@ -53,15 +61,12 @@ class Uploads:
         """Forget what was attached to a job that didn't come to be."""
         await asyncio.to_thread(shutil.rmtree, self._folder / job_id, ignore_errors=True)
 
-    async def _one(
-        self, job_id: str, spec: ModelSpec, option: str, attachment: discord.Attachment, clip_limit: int
-    ) -> StoredMedia:
+    async def _one(self, job_id: str, spec: ModelSpec, option: str, source: Source, clip_limit: int) -> StoredMedia:
         is_clip = option == "video"
         limit = clip_limit if is_clip else _LARGEST_IMAGE
-        if attachment.size > limit:
-            raise Refusal(f"**{option}**: it has {_mib(attachment.size)} MiB; up to {_mib(limit)} MiB are accepted.")
         raw = self._folder / job_id / f"{option}.upload"
-        await asyncio.to_thread(_write, raw, await attachment.read())
+        await asyncio.to_thread(raw.parent.mkdir, parents=True, exist_ok=True)
+        await self._fetch(source, raw, option, limit)
         try:
             return await (self._clip(raw, option) if is_clip else self._image(raw, option, spec))
         except MediaFailed as error:
@@ -70,6 +75,26 @@ class Uploads:
             raise Refusal(f"**{option}**: {error.reason}") from error
         finally:
             raw.unlink(missing_ok=True)
+
+    async def _fetch(self, source: Source, raw: Path, option: str, limit: int) -> None:
+        """Bring the file here. Raises ``Refusal``."""
+        if isinstance(source, str):
+            try:
+                await self._videos.fetch(source, raw, max_bytes=limit, seconds=_LINK_TIME)
+            except LinkError as error:
+                raise Refusal(
+                    f"**{option}**: the link of this picture gives nothing. Send the picture itself."
+                ) from error
+            return
+        if isinstance(source, Path) and not source.is_file():
+            raise Refusal(f"**{option}**: it isn't kept any more. Send it again.")
+        size = source.stat().st_size if isinstance(source, Path) else source.size
+        if size > limit:
+            raise Refusal(f"**{option}**: it has {_mib(size)} MiB; up to {_mib(limit)} MiB are accepted.")
+        if isinstance(source, Path):
+            await asyncio.to_thread(shutil.copyfile, source, raw)
+        else:
+            await asyncio.to_thread(raw.write_bytes, await _read(source, option))
 
     async def _image(self, raw: Path, option: str, spec: ModelSpec) -> StoredMedia:
         fitted = await self._images.fit(raw, raw.with_suffix(".fitted"), spec.image)
@@ -87,6 +112,13 @@ class Uploads:
         return StoredMedia(path=f"{raw.parent.name}/{name}", content_type=content_type, filename=name)
 
 
+async def _read(attachment: discord.Attachment, option: str) -> bytes:
+    try:
+        return await attachment.read()
+    except faults.DISCORD_ERRORS as error:
+        raise Refusal(f"**{option}**: Discord doesn't hand it over. Attach it again.") from error
+
+
 def _clip_type(path: Path) -> str:
     """What a clip that was checked is, by its first bytes."""
     with path.open("rb") as file:
@@ -100,11 +132,6 @@ def _note(fitted: Fitted) -> str:
     before = f"{fitted.original_width} x {fitted.original_height}"
     after = f"{fitted.width} x {fitted.height}"
     return f"scaled from {before} to {after} to fit the model" if before != after else "converted to fit the model"
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 def _mib(size: int) -> str:

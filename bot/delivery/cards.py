@@ -80,6 +80,8 @@ class Card:
     fields: tuple[tuple[str, str], ...]
     footer: str
     colour: int
+    #: the job goes on
+    is_open: bool
     can_cancel: bool
 
 
@@ -98,6 +100,7 @@ def card(job: Job, *, spec: ModelSpec | None, sight: Sight, can_cancel_running: 
         fields=fields,
         footer=f"Job {job.id}",
         colour=_COLOURS[job.state],
+        is_open=job.state.is_open,
         can_cancel=job.state is State.QUEUED or (job.state is State.RUNNING and can_cancel_running),
     )
 

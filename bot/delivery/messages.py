@@ -31,6 +31,11 @@ class Button:
 
 
 CANCEL: Final = Button("cancel", "Cancel")
+REFRESH: Final = Button("refresh", "Refresh")
+AGAIN: Final = Button("again", "Again", discord.ButtonStyle.primary)
+EDIT: Final = Button("edit", "Edit and rerun")
+EXTEND: Final = Button("extend", "Extend")
+DELETE: Final = Button("delete", "Delete")
 DETAILS: Final = Button("details", "Details")
 REPORT: Final = Button("report", "Report")
 REMOVE: Final = Button("remove", "Remove", discord.ButtonStyle.danger)
@@ -54,8 +59,14 @@ def buttons(job_id: str, *chosen: Button) -> discord.ui.View:
 
 
 def card_buttons(card: Card, job_id: str) -> discord.ui.View:
-    """The buttons of a card; none once nothing can be stopped."""
-    return buttons(job_id, *([CANCEL] if card.can_cancel else []))
+    """The buttons of a card; none once the job has ended."""
+    cancel = [CANCEL] if card.can_cancel else []
+    return buttons(job_id, *cancel, *([REFRESH] if card.is_open else []))
+
+
+def result_buttons(job_id: str) -> discord.ui.View:
+    """The buttons of a posted video."""
+    return buttons(job_id, AGAIN, EDIT, EXTEND, DETAILS, DELETE, REPORT)
 
 
 def card_embed(card: Card) -> discord.Embed:

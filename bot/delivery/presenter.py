@@ -25,13 +25,13 @@ from bot.delivery.messages import (
     DETAILS,
     NO_MENTIONS,
     REMOVE,
-    REPORT,
     buttons,
     card_buttons,
     card_embed,
     card_files,
     has_button_of,
     is_card_of,
+    result_buttons,
     result_file,
     result_text,
 )
@@ -274,7 +274,7 @@ class DiscordPresenter:
             message = await channel.send(
                 content=result_text(job, is_link=video is None),
                 files=[] if video is None else [result_file(job, video)],
-                view=buttons(job.id, DETAILS, REPORT),
+                view=result_buttons(job.id),
                 nonce=f"v{job.id}",
                 reference=card_message,
                 allowed_mentions=discord.AllowedMentions(

@@ -31,7 +31,7 @@ from bot.jobs.presenting import CardGone, NotNow, Presenter, Sight
 from bot.jobs.schedule import Situation, seconds_to_next_look
 from bot.jobs.turns import next_to_start, places, ready_at
 from providers.contract import Provider
-from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Unavailable
+from providers.errors import AuthFailed, ContractBroken, ProviderError, Unavailable
 from providers.registry import Registry
 from providers.types import ModelSpec, Pending, Submission
 
@@ -51,6 +51,8 @@ _ALTERNATIVES: Final = 3
 _PAUSES: Final = "pauses"
 #: the queue is looked at this often even if nobody says that it changed
 _QUEUE_EVERY: Final = timedelta(seconds=30)
+#: a clock that goes back by more than this was set
+_SET_BACK: Final = timedelta(minutes=1)
 #: so many cards of a long queue are made in one go
 _SHOWN_AT_ONCE: Final = 50
 
@@ -109,6 +111,8 @@ class Worker:
         self._running = Counter[str]()
         self._steps: dict[str, asyncio.Task[None]] = {}
         self._queue_at: datetime | None = None
+        #: the time of the last look
+        self._looked_at: datetime | None = None
         #: those that the cards of waiting jobs were last asked to show
         self._places: dict[str, int] = {}
         #: jobs of an earlier run: an old copy of the database may know less of them than Discord does
@@ -130,6 +134,13 @@ class Worker:
             self._remember(Watch(job))
             self._agenda.put(job.id, self._clock())
         self.wake()
+
+    def sight_of(self, job: Job) -> Sight:
+        """What memory knows of a job beyond its row."""
+        watch = self._watches.get(job.id)
+        if watch is not None:
+            return watch.sight
+        return Sight(place=self._places.get(job.id)) if job.state is State.QUEUED else Sight()
 
     async def run(self) -> None:
         """Work until ``stop`` is called."""
@@ -167,6 +178,7 @@ class Worker:
         if self._is_stopping:
             return False
         now = self._clock()
+        self._mind_the_clock(now)
         # before the queue is read, which may fail: what was taken from the agenda stands nowhere else
         due = self._taken_from_agenda(now)
         for watch in due:
@@ -184,6 +196,16 @@ class Worker:
             self._start(_PAUSES, self._retry_pauses())
             return True
         return bool(due or claimed)
+
+    def _mind_the_clock(self, now: datetime) -> None:
+        """Look at everything when the clock was set back: what was planned would wait as many hours."""
+        if self._looked_at is not None and now < self._looked_at - _SET_BACK:
+            log.warning(
+                "the clock was set back; every job is looked at", seconds=(self._looked_at - now).total_seconds()
+            )
+            self._agenda.put_all(now)
+            self._queue_at = None
+        self._looked_at = now
 
     def _taken_from_agenda(self, now: datetime) -> list[Watch]:
         watches = map(self._watches.get, self._agenda.pop_due(now))
@@ -251,7 +273,7 @@ class Worker:
     async def _after_fault(self, watch: Watch) -> None:
         """Give a job up whose step fails again and again: no hold stays for ever."""
         self._faults[watch.job.id] += 1
-        step = lifecycle.after_faults(watch.job, self._faults[watch.job.id])
+        step = lifecycle.after_faults(watch.job, self._faults[watch.job.id], now=self._clock())
         if step is None:
             return
         try:
@@ -322,7 +344,7 @@ class Worker:
     async def _is_up_to_date(self, watch: Watch) -> bool:
         """False: the card of a job of an earlier run tells that it went on, so it isn't submitted again."""
         job = watch.job
-        if job.id not in self._inherited or job.card_message_id is None:
+        if job.id not in self._inherited:
             return True
         try:
             shown = await self._presenter.shown_state(job)
@@ -352,6 +374,10 @@ class Worker:
         try:
             if watch.job.card_message_id is None and not await self._make_card(watch):
                 await self._apply(watch, lifecycle.ended(State.FAILED, Reason.UNDELIVERABLE))
+                return None
+            if not watch.job.state.is_open:
+                # cancelled while its card was made: only now there is one that can tell so
+                self._presenter.show(watch.job)
                 return None
             return dict(await self._presenter.media_links(watch.job)) if needs_links(watch.job.request, spec) else {}
         except CardGone:
@@ -532,9 +558,7 @@ class Worker:
         """Tell the operator, and pause a provider whose key or funds fail; true: it wasn't paused before."""
         if isinstance(outcome, AuthFailed):
             return self._pauses.pause(provider, outcome)
-        if isinstance(outcome, OutcomeUnknown):
-            log.error("a submission got no answer: look for it at the vendor", job=job.id, why=str(outcome))
-        elif isinstance(outcome, ProviderError):
+        if isinstance(outcome, ProviderError):
             log.warning("trouble with a provider", provider=provider.name, job=job.id, why=str(outcome))
         return False
 
@@ -559,5 +583,13 @@ def _provider_name(job: Job) -> str:
 
 
 def _log_transition(job: Job, step: Step) -> None:
-    say = log.error if job.state is State.LOST else log.info
-    say("job moved", job=job.id, guild=job.guild_id, state=str(job.state), task=job.task_id, detail=step.detail)
+    log.info("job moved", job=job.id, guild=job.guild_id, state=str(job.state), task=job.task_id, detail=step.detail)
+    if job.state is State.LOST:
+        # the operator may have to pay for it
+        log.error(
+            "a submission got lost: look for it at the vendor",
+            job=job.id,
+            model=job.model,
+            submitted_at=job.submitted_at,
+            why=step.detail,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, cast
 
 import av
 from av.container import InputContainer
@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from PIL import Image
 
 from bot.media import video_encoding
 from bot.media.bitrates import plans
@@ -33,6 +34,8 @@ _EBML = b"\x1a\x45\xdf\xa3"
 _WEBM = b"\x42\x82\x84webm"
 #: packets that may be looked at for the first picture
 _PATIENCE = 300
+#: seconds before the end where the search for the last picture begins
+_TAIL = 1.0
 #: FFmpeg's container times
 _MICROSECONDS = 1_000_000
 
@@ -79,6 +82,22 @@ def fit(arguments: dict[str, Any]) -> dict[str, Any] | None:
             if video_encoding.encode(container, video_stream(container), target, plan, limit):
                 return asdict(_checked(target))
     return None
+
+
+def last_frame(arguments: dict[str, Any]) -> None:
+    """Write the last picture of the video at ``path`` as a PNG to ``target``. Raises as ``check``."""
+    with opened(arguments["path"]) as (container, _):
+        stream = video_stream(container)
+        _check_sides(stream.width, stream.height)
+        # from the last picture that needs no other one before it
+        container.seek(int(max(0.0, _stated(container, stream) - _TAIL) * _MICROSECONDS))
+        last: VideoFrame | None = None
+        for frame in container.decode(stream):
+            last = frame
+        if last is None:
+            raise NotMedia(f"{DAMAGED} {ACCEPTED}")
+        picture = cast("Image.Image", last.to_image())  # pyright: ignore[reportUnknownMemberType] - its options
+        picture.save(arguments["target"], "PNG")
 
 
 def _checked(path: str) -> Facts:

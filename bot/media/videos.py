@@ -35,6 +35,7 @@ class VideoFacts:
 
 
 _FACTS = TypeAdapter(VideoFacts)
+_NOTHING: TypeAdapter[None] = TypeAdapter(None)
 _FACTS_OR_NONE: TypeAdapter[VideoFacts | None] = TypeAdapter(VideoFacts | None)
 
 
@@ -90,6 +91,11 @@ class Videos:
             return facts
         finally:
             part.unlink(missing_ok=True)
+
+    async def last_frame(self, path: Path, target: Path) -> None:
+        """Write the last picture of a video as a PNG. Raises as ``check``."""
+        arguments = {"path": str(path), "target": str(target)}
+        await self._workers.run(Task(name="last_frame", arguments=arguments, answer=_NOTHING))
 
     async def fetch(
         self,

@@ -26,6 +26,7 @@ TASKS: Mapping[str, Work] = {
     "fit_image": image_work.fit,
     "check_video": video_work.check,
     "fit_video": video_work.fit,
+    "last_frame": video_work.last_frame,
     "draw_usage": chart_work.draw_usage,
 }
 

@@ -206,7 +206,7 @@ class _Child:
 
     async def ask(self, task: Task[Result]) -> _Answer:
         assert self._process.stdin is not None  # noqa: S101 - both were asked for as pipes
-        assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stdout is not None  # noqa: S101 - as above
         number = next(self._numbers)
         self.tasks += 1
         request = {"id": number, "task": task.name, "arguments": dict(task.arguments)}

@@ -9,7 +9,7 @@ import discord
 from bot.communities import describing
 from bot.communities.decisions import Actor, Change, Member
 from bot.communities.rules import Community
-from bot.delivery.words import disarmed, shortened
+from bot.delivery.words import disarmed, one_line, shortened
 from bot.errors import Refusal
 from bot.tree import answer_privately
 from cogs.feature import Feature
@@ -18,6 +18,8 @@ from cogs.feature import Feature
 _LONGEST: Final = 900
 #: characters of a line in the log channel
 _LOGGED: Final = 300
+#: of the name of a model that isn't known
+_LONGEST_NAME: Final = 60
 REASON: Final = 300
 
 
@@ -46,7 +48,8 @@ class Deciding(Feature):
         """Refuse what is no model of a configured provider. Raises ``Refusal``."""
         if model not in self.services.registry.models:
             names = ", ".join(f"`{each}`" for each in self.services.registry.models) or "none"
-            raise Refusal(f"**model**: `{model[:60].replace('`', '')}` isn't a model that I know. There are: {names}.")
+            shown = one_line(model, _LONGEST_NAME).replace("`", "")
+            raise Refusal(f"**model**: `{shown}` isn't a model that I know. There are: {names}.")
 
 
 def log_line(change: Change) -> str:

@@ -15,7 +15,7 @@ async def test_a_member_makes_a_video_from_a_prompt(world: World) -> None:
     assert answer.response is not None
     card = answer.response
     assert card.embeds[0].title == "Queued"
-    assert labels(card) == ["Cancel"]
+    assert labels(card) == ["Cancel", "Refresh"]
     assert (await world.account()).held == 1
 
     await world.work()

@@ -96,7 +96,7 @@ async def test_every_mode_and_option_from_the_command_to_the_posted_video(
     account = await dojo.account()
     assert (account.available, account.held) == (200 - price, price)
     assert text_of(answer).startswith("Running")
-    assert labels(answer.response) == []  # the vendor can't stop it
+    assert labels(answer.response) == ["Refresh"]  # the vendor can't stop it
 
     vendor.finish(submission.job_id)
     await dojo.finish()
@@ -149,7 +149,7 @@ async def test_a_busy_vendor_is_asked_again_when_it_said(dojo: World, vendor: Pi
     answer = await dojo.video(prompt="A cat", model=WAN_22)
     assert text_of(answer).startswith("Queued")
     assert vendor.submissions == []
-    assert labels(answer.response) == ["Cancel"]
+    assert labels(answer.response) == ["Cancel", "Refresh"]
     await dojo.advance(6)
     assert vendor.submissions == []
 

@@ -76,7 +76,7 @@ async def test_a_command_becomes_a_card_and_then_a_video(stage: Stage) -> None:
         card = run.message
         assert card is not None
         assert card.text.startswith("Queued")
-        assert card.labels == ["Cancel"]
+        assert card.labels == ["Cancel", "Refresh"]
 
         job = await stage.done(run)
 
@@ -283,6 +283,14 @@ async def test_a_stop_does_not_wait_for_slow_submissions_uploads_and_edits(stage
         found = await stage.reached(submitted, State.RUNNING)
         assert found.task_id == submission.job_id
         assert stage.vendor.count(Route.SUBMIT) == 1
+
+
+async def test_a_stop_is_obeyed_while_the_connection_is_made_anew(stage: Stage) -> None:
+    async with stage.serving() as bot, stage.discord.gateway_down():
+        await until(lambda: stage.discord.gateway.waiting, lambda: bot.lines)
+        # it isn't greeted before the context ends
+        assert (await bot.terminate())[0] == 0
+        assert not bot.errors
 
 
 # --- kills -----------------------------------------------------------------------------------------

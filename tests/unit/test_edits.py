@@ -36,7 +36,7 @@ ELSEWHERE = replace(JOB, id="c", channel_id=33)
 
 
 def saying(text: str) -> Card:
-    return Card(title=text, description="", fields=(), footer="", colour=0, can_cancel=False)
+    return Card(title=text, description="", fields=(), footer="", colour=0, is_open=True, can_cancel=False)
 
 
 def ended(job: Job) -> Job:

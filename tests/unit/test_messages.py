@@ -53,7 +53,7 @@ CARD = Card(
     fields=(("Model", "Demo"), ("Options", "480p"), ("Price", "1 credit")),
     footer="Job 0",
     colour=0x5865F2,
-    can_cancel=True,
+    is_open=True, can_cancel=True,
 )
 
 
@@ -78,11 +78,14 @@ async def test_what_a_button_says_is_what_the_cogs_listen_for() -> None:
         assert match.groupdict() == {"action": button.action, "job": JOB.id}
 
 
+def labels_of(card: Card) -> list[str | None]:
+    return [item.label for item in card_buttons(card, JOB.id).children if isinstance(item, discord.ui.Button)]
+
+
 async def test_the_cancel_button_is_labelled_cancel_and_is_there_only_while_something_can_be_stopped() -> None:
-    (button,) = card_buttons(CARD, JOB.id).children
-    assert isinstance(button, discord.ui.Button)
-    assert button.label == "Cancel"
-    assert not card_buttons(replace(CARD, can_cancel=False), JOB.id).children
+    assert labels_of(CARD) == ["Cancel", "Refresh"]
+    assert labels_of(replace(CARD, can_cancel=False)) == ["Refresh"]
+    assert labels_of(replace(CARD, can_cancel=False, is_open=False)) == []
 
 
 def message_from_discord(message_id: int) -> dict[str, Any]:

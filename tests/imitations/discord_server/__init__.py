@@ -9,7 +9,7 @@
         await discord.wait_synced()
         run = await alice.slash(channel, "wan video", prompt="a cat", image=("cat.png", PNG))
         await run.answered()
-        assert run.message.labels == ["Cancel"]
+        assert run.message.labels == ["Cancel", "Refresh"]
         discord.faults.add("POST", "/channels/*/messages", CutAfter())
         await channel.wait_for(lambda: any(message.attachments for message in channel.visible))
 

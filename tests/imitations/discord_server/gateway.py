@@ -119,6 +119,11 @@ class Gateway:
     def connected(self) -> list[Session]:
         return [session for session in self.sessions.values() if session.connection is not None]
 
+    @property
+    def waiting(self) -> int:
+        """How many sockets have not been greeted, or have not said who they are."""
+        return sum(connection.session is None for connection in self._connections)
+
     def emit(self, event: str, data: Payload, guild_id: int | None = None, *, intent: str | None = None) -> None:
         for session in self.sessions.values():
             if session.serves(guild_id, intent):
