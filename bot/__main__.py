@@ -68,6 +68,9 @@ def _run(settings: Settings, chosen: argparse.Namespace) -> int:
         raise SettingsError(
             ["DISCORD_TOKEN: Discord doesn't accept it; copy it anew from the developer portal"]
         ) from error
+    except discord.PrivilegedIntentsRequired:
+        _say("Discord refuses this bot's intents, although none of them needs to be allowed: start again in a while")
+        return FAILED
     except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, TimeoutError) as error:
         _say(f"Discord doesn't answer as it should; start again in a while: {str(error) or type(error).__name__}")
         return FAILED

@@ -382,6 +382,8 @@ async def _serve(app: App, token: str, stopped: asyncio.Event) -> None:
     finally:
         for task in tasks:
             task.cancel()
+        # in the midst of a reconnect discord.py swallows the cancellation; once closed, it goes no further
+        await app.bot.close()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -116,7 +116,7 @@ def _read_prices(path: Path) -> Mapping[str, Mapping[str, Decimal]]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
         return {model: _prices_of(value) for model, value in table.items()}
-    except (OSError, ValueError, ArithmeticError) as error:
+    except (OSError, ValueError, ArithmeticError, RecursionError) as error:
         name = type(error).__name__
         raise ValueError(f'can\'t be read as prices in US dollars, like "demo" = 0.01: {name}') from None
 
@@ -303,5 +303,6 @@ def _unknown_names(given: Mapping[str, str], names: frozenset[str], *, named: Co
         near = difflib.get_close_matches(name.upper(), sorted(names), n=1, cutoff=0.6 if is_ours else _NEAR_MISS)
         if is_ours or near:
             hint = f"; did you mean {near[0]}?" if near and near[0] not in named else ""
-            lines.append(f"{name}: there is no such setting{hint}")
+            # a line stays one line, whatever stands in a name
+            lines.append(f"{name if name.isprintable() else ascii(name)}: there is no such setting{hint}")
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import discord
 import structlog
@@ -12,7 +12,7 @@ from discord.utils import MISSING
 
 from bot.delivery import faults
 from bot.delivery.messages import NO_MENTIONS
-from bot.delivery.words import LONGEST_MESSAGE, shortened
+from bot.delivery.words import LONGEST_MESSAGE, one_line, shortened
 from bot.errors import Refusal
 
 log = structlog.stdlib.get_logger(__name__)
@@ -21,6 +21,9 @@ _OUR_FAULT = (
     "Something went wrong on our side, and the operator was told. If a card appeared, its job goes on; if none did, "
     "nothing was charged."
 )
+#: characters of a value that can't be used
+_LONGEST_VALUE = 60
+_BROKEN = "What you wrote holds a broken character, which can't be kept or sent. Write it anew; nothing was charged."
 _CHANGED = "This command has just changed. Wait a minute, or restart Discord, and try again."
 
 
@@ -28,11 +31,14 @@ class Tree(app_commands.CommandTree[Any]):
     """The commands. Errors end here, and only here."""
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Credits belong to a community, so there is nothing to do outside of one."""
-        if interaction.guild_id is not None:
-            return True
-        await interaction.response.send_message("I work in communities only: use me in one.", ephemeral=True)
-        return False
+        """Credits belong to a community, so there is nothing to do outside of one, and nothing with broken texts."""
+        if interaction.guild_id is None:
+            await interaction.response.send_message("I work in communities only: use me in one.", ephemeral=True)
+            return False
+        if interaction.type is discord.InteractionType.application_command and _is_broken(interaction.data):
+            await interaction.response.send_message(_BROKEN, ephemeral=True)
+            return False
+        return True
 
     async def on_error(self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /) -> None:
         """Answer what went wrong."""
@@ -73,6 +79,15 @@ async def answer_privately(
     )
 
 
+def _is_broken(content: object) -> bool:
+    """Whether a text somewhere in a command holds what no database takes: NUL, or half of a character."""
+    if isinstance(content, str):
+        return any(each == "\0" or "\ud800" <= each <= "\udfff" for each in content)
+    if isinstance(content, dict):
+        return any(map(_is_broken, cast("dict[str, object]", content).values()))
+    return isinstance(content, list) and any(map(_is_broken, cast("list[object]", content)))
+
+
 def _text_for(cause: BaseException, interaction: discord.Interaction[Any]) -> str:
     if isinstance(cause, Refusal):
         return cause.text
@@ -81,6 +96,7 @@ def _text_for(cause: BaseException, interaction: discord.Interaction[Any]) -> st
     if isinstance(cause, app_commands.CheckFailure):
         return "You may not use this here."
     if isinstance(cause, app_commands.TransformerError):
-        return f"`{cause.value}` can't be used here: choose one of the suggestions."
+        value = one_line(str(cause.value), _LONGEST_VALUE).replace("`", "'")
+        return f"`{value}` can't be used here: choose one of the suggestions."
     log.error("a command failed", interaction=interaction.id, guild=interaction.guild_id, exc_info=cause)
     return _OUR_FAULT

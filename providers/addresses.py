@@ -7,6 +7,12 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 
+import httpx
+
+_LAST_PORT = 65535
+#: characters; what a name may have in the DNS
+_LONGEST_HOST = 253
+
 #: the addresses, as text, of a host name and a port
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -26,6 +32,20 @@ _NOT_PUBLIC = tuple(
 )
 #: the last 32 bits are an IPv4 address, which a translator talks to
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def url_of(text: str, *, base: httpx.URL | None = None) -> httpx.URL | None:
+    """Read an address, or (with ``base``) where a redirect leads to; None for what can't be gone to.
+
+    httpx takes a host that is no name in any alphabet, and any number as a port, and fails over them later.
+    """
+    try:
+        url = httpx.URL(text) if base is None else base.join(text)
+        # the host is decoded when it is asked for
+        can_be = len(url.host) <= _LONGEST_HOST and (url.port is None or 0 < url.port <= _LAST_PORT)
+    except (httpx.InvalidURL, ValueError):
+        return None
+    return url if can_be else None
 
 
 async def system_resolve(host: str, port: int) -> Sequence[str]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import JsonValue, StringConstraints, ValidationError, ValidatorFunctionWrapHandler
+from pydantic import Field, JsonValue, StringConstraints, ValidationError, ValidatorFunctionWrapHandler
 
-#: a task's id, as the vendor will be asked for it
-TaskId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+#: a task's id, as the vendor will be asked for it; control characters are in none, and NUL can't be stored
+TaskId = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+#: what a vendor says that something cost, in its own unit; bounded, so that it can be counted with and written out
+Amount = Annotated[Decimal, Field(ge=0, lt=1_000_000_000, max_digits=20, allow_inf_nan=False)]
 
 #: different things that are remembered; a vendor who makes up more has been noticed
 _MOST = 1000
@@ -47,7 +52,8 @@ def none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> obj
 def first_link(value: JsonValue) -> str | None:
     """Find an http(s) link in a text, in the first entry of a list, or under ``url``."""
     match value:
-        case str() if value.lower().startswith(("http://", "https://")):
+        # no address has control characters, and NUL can't be stored
+        case str() if value.lower().startswith(("http://", "https://")) and value.isprintable():
             return value
         case [first, *_]:
             return first_link(first)

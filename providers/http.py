@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from providers.addresses import Resolve, is_public, system_resolve, url_of
 from providers.budget import NoSlotSoon, Priority, RequestBudget
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.statuses import Answer, ask_error, auth_failed, submit_error, upload_error, wait_named
@@ -50,6 +51,7 @@ UPLOAD_TOTAL = 120.0
 SUBMIT_PATIENCE = 10.0
 #: bytes of an answer; the longest documented one is a list of 137 models, well under this
 MAX_ANSWER_BYTES = 1024 * 1024
+_HTTPS_PORT = 443
 #: characters; a shorter header value is a word, not a key
 _SHORTEST_SECRET = 4
 
@@ -100,6 +102,7 @@ class VendorHttp:
         auth_codes: frozenset[str] = frozenset(),
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        resolve: Resolve = system_resolve,
     ) -> None:
         """Set up; nothing is sent yet.
 
@@ -114,6 +117,7 @@ class VendorHttp:
             auth_codes: the vendor's codes that mean "key or funds" whatever the HTTP status says.
             max_answer_bytes: of a body; a longer one counts as not as documented.
             now: the wall clock, for a ``Retry-After`` that is a date.
+            resolve: the addresses of a host that the vendor chose.
 
         Raises:
             ValueError: the base URL or a header can't be used. The message holds neither.
@@ -128,6 +132,7 @@ class VendorHttp:
         self._auth_codes = auth_codes
         self._max_answer_bytes = max_answer_bytes
         self._now = now
+        self._resolve = resolve
 
     def __repr__(self) -> str:
         return f"<VendorHttp {self.name}>"
@@ -177,7 +182,7 @@ class VendorHttp:
 
         Raises ``Unavailable``, or ``Refused`` for an address or a file that can't be used, and for a 4xx.
         """
-        if not self._is_safe_store(form.url):
+        if not self._is_safe_store(form.url) or await self._leads_inside(form.url):
             raise Refused(f"{self.name} names an address for uploads that is not safe to use")
         try:
             file = await asyncio.to_thread(path.open, "rb")
@@ -263,13 +268,32 @@ class VendorHttp:
 
     def _is_safe_store(self, address: str) -> bool:
         """Let a vendor choose any store that is reached with TLS; without it only its own host, which we chose."""
-        url, own = _parsed_url(address), httpx.URL(self._base)
+        url, own = url_of(address), httpx.URL(self._base)
         if url is None or not url.host or url.userinfo:
             return False
         return url.scheme == "https" or (url.scheme == "http" and url.host == own.host)
 
+    async def _leads_inside(self, address: str) -> bool:
+        """Whether a store is in a private network, where it may only be on the host that we chose.
+
+        A name that resolves differently a moment later gains nothing: whoever is there then has no certificate for it.
+        """
+        url = httpx.URL(address)
+        if url.host == self.trusted_host:
+            return False
+        try:
+            addresses = await self._resolve(url.raw_host.decode("ascii"), url.port or _HTTPS_PORT)
+        except (OSError, UnicodeError):
+            # nobody is there, which the request will say
+            return False
+        return not all(is_public(each) for each in addresses)
+
     async def _answer_to(self, request: httpx.Request) -> Answer:
-        response = await self._client.send(request, stream=True, follow_redirects=False)
+        try:
+            response = await self._client.send(request, stream=True, follow_redirects=False)
+        except (httpx.InvalidURL, UnicodeError):
+            # httpx reads where a redirect leads to also when it doesn't go there
+            raise httpx.RemoteProtocolError("the redirect can't be read") from None
         try:
             body = await self._body(response)
         finally:
@@ -321,20 +345,13 @@ def _faults(error: ValidationError) -> str:
 
 
 def _checked_base(name: str, base_url: str) -> str:
-    url = _parsed_url(base_url)
+    url = url_of(base_url)
     if url is None or url.scheme not in ("http", "https") or not url.host:
         raise ValueError(f"{name}: the base URL must read http(s)://host[:port][/path]")
     if url.userinfo or url.query or url.fragment:
         # they would stand in httpx's own log lines
         raise ValueError(f"{name}: the base URL must hold no user name, password, query or fragment")
     return str(url).rstrip("/")
-
-
-def _parsed_url(text: str) -> httpx.URL | None:
-    try:
-        return httpx.URL(text)
-    except httpx.InvalidURL:
-        return None
 
 
 def _checked_headers(name: str, headers: Mapping[str, str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import httpx
 
-from providers.addresses import Resolve, is_public, system_resolve
+from providers.addresses import Resolve, is_public, system_resolve, url_of
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,11 @@ class Links:
             timeout=_TIMES,
             extensions={"sni_hostname": place.raw_host.decode("ascii")},
         )
-        return await self._client.send(request, stream=True, follow_redirects=False, auth=None)
+        try:
+            return await self._client.send(request, stream=True, follow_redirects=False, auth=None)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            # httpx reads where a redirect leads to also when it doesn't go there
+            raise LinkRefused("the redirect can't be read") from error
 
     async def _addresses(self, place: httpx.URL) -> Sequence[str]:
         """All addresses of the link's host, checked.
@@ -172,17 +176,17 @@ class Links:
 
 
 def _parsed(url: str) -> httpx.URL:
-    try:
-        return httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise LinkRefused("the link can't be read") from error
+    place = url_of(url)
+    if place is None:
+        raise LinkRefused("the link can't be read")
+    return place
 
 
 def _next(place: httpx.URL, response: httpx.Response) -> httpx.URL:
-    try:
-        return place.join(response.headers["Location"])
-    except (httpx.InvalidURL, ValueError) as error:
-        raise LinkRefused("the redirect can't be read") from error
+    following = url_of(response.headers["Location"], base=place)
+    if following is None:
+        raise LinkRefused("the redirect can't be read")
+    return following
 
 
 def _check_status(response: httpx.Response) -> None:

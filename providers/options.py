@@ -5,6 +5,7 @@ Pure: nothing here asks the network, the clock or a file.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -18,6 +19,11 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 #: so many keys that a model doesn't have are named in an answer
 _SHOWN_KEYS = 3
+#: characters of a word that can't be used
+_SHOWN_LETTERS = 30
+
+#: letters and signs that nothing is seen of: fillers of Hangul, and the empty one of Braille
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 #: In the order in which they say what a video starts from.
 MODE_NAMES: Mapping[Mode, str] = {
@@ -197,8 +203,9 @@ def _mode_problems(spec: ModelSpec, mode: Mode) -> Iterable[OptionProblem]:
 
 
 def _text_problems(spec: ModelSpec, wish: Wish, mode: Mode) -> Iterable[OptionProblem]:
-    if not wish.prompt.strip() and mode not in spec.prompt_optional:
+    if not _can_be_seen(wish.prompt) and mode not in spec.prompt_optional:
         yield OptionProblem("prompt", "Say in a few words what the video should show.")
+    yield from _broken_texts(wish)
     if spec.prompt_limit is not None and len(wish.prompt) > spec.prompt_limit:
         yield _too_long("prompt", spec.prompt_limit, len(wish.prompt))
     negative = wish.negative_prompt
@@ -210,6 +217,18 @@ def _text_problems(spec: ModelSpec, wish: Wish, mode: Mode) -> Iterable[OptionPr
         yield _too_long("negative_prompt", spec.negative_prompt_limit, len(negative))
 
 
+def _can_be_seen(text: str) -> bool:
+    """Whether there is anything but blanks, marks, and what is never seen."""
+    return any(unicodedata.category(each)[0] in "LNPS" and each not in _UNSEEN for each in text)
+
+
+def _broken_texts(wish: Wish) -> Iterable[OptionProblem]:
+    """Half of a character can be typed by programs, and be neither stored nor sent."""
+    for option, text in (("prompt", wish.prompt), ("negative_prompt", wish.negative_prompt or "")):
+        if any(unicodedata.category(each) == "Cs" for each in text):
+            yield OptionProblem(option, "It holds a broken character, which can't be sent; write it anew.")
+
+
 def _choice_problems(
     spec: ModelSpec, wish: Wish, mode: Mode, *, max_resolution: str | None, max_duration: int | None
 ) -> Iterable[OptionProblem]:
@@ -217,7 +236,8 @@ def _choice_problems(
     if not resolutions:
         yield OptionProblem("resolution", f"This community allows up to {max_resolution}; {spec.name} starts above it.")
     elif wish.resolution is not None and wish.resolution not in resolutions:
-        yield _not_offered("resolution", wish.resolution, spec, one_of(resolutions))
+        given = wish.resolution if wish.resolution.isalnum() else f"`{_shown(wish.resolution)}`"
+        yield _not_offered("resolution", given[:40], spec, one_of(resolutions))
     durations = allowed_durations(spec, max_duration)
     if not durations:
         yield OptionProblem("duration", f"This community allows up to {max_duration} s; {spec.name} starts above it.")
@@ -262,7 +282,7 @@ def _too_long(option: str, limit: int, length: int) -> OptionProblem:
 
 
 def _not_offered(option: str, given: str, spec: ModelSpec, accepted: str) -> OptionProblem:
-    return OptionProblem(option, f"{given[:40]} isn't offered by {spec.name} here; choose {accepted}.")
+    return OptionProblem(option, f"{given} isn't offered by {spec.name} here; choose {accepted}.")
 
 
 def _duration_not_offered(spec: ModelSpec, given: int, durations: Sequence[int]) -> OptionProblem:
@@ -276,9 +296,14 @@ def _unknown_keys(spec: ModelSpec, keys: Sequence[str]) -> str:
     if not spec.parameters:
         return f"{spec.name} has no extra settings; leave this out."
     accepted = ", ".join(f"`{parameter.key}` ({describe(parameter)})" for parameter in spec.parameters)
-    first = list(dict.fromkeys(key[:30].replace("`", "'") or "=" for key in keys))[:_SHOWN_KEYS]
+    first = list(dict.fromkeys(_shown(key) or "=" for key in keys))[:_SHOWN_KEYS]
     shown = one_of(f"`{key}`" for key in first)
     return f"{shown} isn't a setting of {spec.name}; it has {accepted}. Write them as `{spec.parameters[0].key}=…`."
+
+
+def _shown(text: str) -> str:
+    """The beginning of what was written, to be put between backticks."""
+    return "".join(each if each.isprintable() and each != "`" else "'" for each in text[:_SHOWN_LETTERS])
 
 
 def _parse(parameter: Parameter, raw: str) -> ParameterValue | None:

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from providers.answers import Once, TaskId, first_link, none_if_unreadable, path_segment
+from providers.answers import Amount, Once, TaskId, first_link, none_if_unreadable, path_segment
 from providers.contract import Provider
 from providers.errors import ContractBroken, Refused
 from providers.http import VendorAnswer, VendorHttp
@@ -84,14 +84,17 @@ _FIELDS: Mapping[str, _Fields] = {
 }
 
 
-def _with_zone(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("the calendar has no such day in UTC") from None
 
 
 #: ISO 8601 or an epoch in seconds or milliseconds; without a zone it is UTC
-_Moment = Annotated[datetime, AfterValidator(_with_zone)]
+_Moment = Annotated[datetime, AfterValidator(_in_utc)]
 #: PixelDojo's own credits; only for the books, so an odd value breaks nothing
-_Credits = Annotated[Annotated[Decimal, Field(ge=0)] | None, WrapValidator(none_if_unreadable)]
+_Credits = Annotated[Amount | None, WrapValidator(none_if_unreadable)]
 
 
 class _Accepted(VendorAnswer):

@@ -86,8 +86,11 @@ _MEANINGS = (
 )
 
 
-#: only a guess of the vendor's, so an odd value breaks nothing
-_Seconds = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(none_if_unreadable)]
+#: only a guess of the vendor's, so an odd value breaks nothing; beyond a day it is none, and beyond the calendar
+#: nobody could add it to an instant
+_Seconds = Annotated[
+    Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None, WrapValidator(none_if_unreadable)
+]
 
 
 class _Envelope(VendorAnswer):

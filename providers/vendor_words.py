@@ -83,4 +83,5 @@ def _text(value: object, redact: Callable[[str], str]) -> str | None:
     """One line of at most ``MAX_MESSAGE`` characters, from a text or a number."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return redact(" ".join(str(value).split()))[:MAX_MESSAGE] or None
+    # NUL is a blank, too: PostgreSQL stores no text with it
+    return redact(" ".join(str(value).replace("\0", " ").split()))[:MAX_MESSAGE] or None

@@ -14,13 +14,12 @@ import base64
 import logging
 import re
 import secrets
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AliasChoices, AliasPath, Field, JsonValue, WrapValidator
 
 from providers import dashscope
-from providers.answers import Once, TaskId, first_link, none_if_unreadable, path_segment
+from providers.answers import Amount, Once, TaskId, first_link, none_if_unreadable, path_segment
 from providers.contract import Provider
 from providers.dashscope import Kind, Wire
 from providers.errors import AuthFailed, ContractBroken, ProviderError, Refused
@@ -72,7 +71,7 @@ class _Accepted(VendorAnswer):
 
 class _Usage(VendorAnswer):
     #: US$, as a text
-    cost: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+    cost: Amount
 
 
 class _Task(VendorAnswer):

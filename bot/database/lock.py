@@ -25,7 +25,8 @@ def only_process(url: str) -> Generator[None]:
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         yield
         return
-    path = Path(parsed.database)
+    # by whatever name it is called: SQLite itself follows links
+    path = Path(parsed.database).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("a+") as file:
         try:

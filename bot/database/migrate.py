@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 
-from bot.database.backup import copy_of
+from bot.database.backup import BackupFailed, copy_of
 from bot.database.engine import sync_engine
 
 #: The newest migration. Kept here so that a start without work to do needn't load Alembic.
@@ -26,7 +27,7 @@ class NewerDatabase(Exception):  # noqa: N818 - it names what was found
 def migrate(url: str, *, now: datetime) -> Path | None:
     """Migrate to ``HEAD``; give the backup that was made before, if there was something to lose.
 
-    Raises ``NewerDatabase``. A migration that fails leaves nothing behind.
+    Raises ``NewerDatabase`` and ``BackupFailed``. A migration that fails leaves nothing behind.
     """
     parsed = make_url(url)
     engine = sync_engine(parsed)
@@ -68,7 +69,7 @@ def _upgrade(connection: Connection, url: URL, version: str | None, now: datetim
     backup = _backup_path(url, version, now) if version else None
     try:
         if backup is not None:
-            copy_of(Path(url.database or ""), backup)
+            _back_up(Path(url.database or ""), backup)
         command.upgrade(config, HEAD)
     except BaseException:
         # the database is as it was, and a bot that is started again and again must not fill the disk
@@ -76,6 +77,13 @@ def _upgrade(connection: Connection, url: URL, version: str | None, now: datetim
             backup.unlink(missing_ok=True)
         raise
     return backup
+
+
+def _back_up(source: Path, target: Path) -> None:
+    try:
+        copy_of(source, target)
+    except sqlite3.Error as error:
+        raise BackupFailed(f"it isn't migrated without a copy, and there is none at {target}: {error}") from error
 
 
 def _backup_path(url: URL, version: str, now: datetime) -> Path | None:

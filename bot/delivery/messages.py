@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import discord
 
@@ -19,6 +20,8 @@ CUSTOM_ID: Final = "wan:{action}:{job_id}"
 
 NO_MENTIONS: Final = discord.AllowedMentions.none()
 _ALT_TEXT: Final = 1024
+#: signs that a link may have; what is none is written in percents
+_IN_LINKS: Final = "%:/?#[]@!$&'()*+,;="
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,13 @@ def result_text(job: Job, *, is_link: bool) -> str:
         return f"<@{job.user_id}> {ready}"
     expiry = job.result_expires_at
     until = "for at most 24 hours" if expiry is None else f"until {date_and_time(expiry)}"
-    return f"<@{job.user_id}> {ready} It is too large for this community: {job.result_url}\nThe link works {until}."
+    return f"<@{job.user_id}> {ready} It is too large for this community: {_link(job)}\nThe link works {until}."
+
+
+def _link(job: Job) -> str:
+    """The vendor's link as one word, whatever stands in it; behind a spoiler where the member asked for one."""
+    link = quote(job.result_url or "", safe=_IN_LINKS)
+    return f"|| {link} ||" if job.request.spoiler else link
 
 
 def result_file(job: Job, video: Path) -> discord.File:

@@ -21,6 +21,11 @@ class Agenda:
         self._when[job_id] = when
         heapq.heappush(self._heap, (when, job_id))
 
+    def put_all(self, when: datetime) -> None:
+        """Set the instant of every job."""
+        for job_id in list(self._when):
+            self.put(job_id, when)
+
     def discard(self, job_id: str) -> None:
         """Forget a job."""
         self._when.pop(job_id, None)

@@ -102,4 +102,5 @@ def _why_none_may(community: Community) -> str:
 
 
 def _shown(text: str) -> str:
-    return text[:60].replace("`", "'")
+    """The beginning of what was written, to be put between backticks."""
+    return "".join(each if each.isprintable() and each != "`" else "'" for each in text[:60])

@@ -65,7 +65,8 @@ class Delivery:
         """
         if self._may_be_posted(job, is_inherited=is_inherited):
             found = await self._presenter.find_video(job)
-            if found is not None:
+            # without an attempt there is no more than a suspicion, and a channel too busy to be read proves nothing
+            if found is not None and (job.attempted_at is not None or found is not PostTrouble.UNKNOWABLE):
                 return lifecycle.after_post(found, tried_for=tried_for)
             job = await self._database.write(partial(store.close_attempt, job_id=job.id))
         try:

@@ -42,8 +42,8 @@ QUEUE_PATIENCE: Final = timedelta(hours=24)
 MOST_FAULTS: Final = 20
 #: a job without a stored card is left alone for this long
 CARD_PATIENCE: Final = timedelta(seconds=10)
-#: the answer to a submission comes within this time, or never: connect 10 s, read 60 s, and what is between
-ANSWER_PATIENCE: Final = timedelta(seconds=90)
+#: the answer to a submission comes within this time, or never: 10 s for its turn, 110 s for the whole of it
+ANSWER_PATIENCE: Final = timedelta(seconds=130)
 #: a vendor keeps a result for at most so long: undocumented, and what their own pages suggest
 RESULT_LIFE: Final = timedelta(hours=24)
 #: how far behind ours a vendor's clock may be
@@ -195,23 +195,25 @@ def after_look(job: Job, outcome: TaskStatus | ProviderError, *, now: datetime) 
             return ended(State.FAILED, Reason.NOT_MADE, vendor=vendor, advice=advice, detail=vendor)
         case Pending() | ProviderError():
             if job.deadline is not None and now >= job.deadline:
-                return _expired(job)
+                return _expired(job, Reason.TOO_LATE, detail="past the model's deadline")
             return None
         case _:
             assert_never(outcome)
 
 
-def after_faults(job: Job, faults: int) -> Step | None:
+def after_faults(job: Job, faults: int, *, now: datetime) -> Step | None:
     """What a step that fails for reasons of our own comes to; None: try again.
 
     A submission may have left, and a vendor's task is watched until its deadline.
     """
     if faults < MOST_FAULTS:
         return None
+    detail = f"a step failed {faults} times in a row"
     if job.state is State.RUNNING:
-        return None
+        is_late = job.deadline is not None and now >= job.deadline
+        return _expired(job, Reason.OUR_FAULT, detail=detail) if is_late else None
     state = State.LOST if job.state is State.SUBMITTING else State.FAILED
-    return ended(state, Reason.OUR_FAULT, detail=f"a step failed {faults} times in a row")
+    return ended(state, Reason.OUR_FAULT, detail=detail)
 
 
 def after_late_look(outcome: TaskStatus | ProviderError) -> Finished | bool:
@@ -251,9 +253,9 @@ def ended(
     return Step(state=state, money=Money.RELEASE, changes=changes, detail=detail)
 
 
-def _expired(job: Job) -> Step:
+def _expired(job: Job, reason: Reason, *, detail: str) -> Step:
     """The member is told and pays nothing; should the video still come, it is theirs."""
-    step = ended(State.EXPIRED, Reason.TOO_LATE, detail="past the model's deadline")
+    step = ended(State.EXPIRED, reason, detail=detail)
     step.changes["late_until"] = (job.submitted_at or job.created_at) + RESULT_LIFE
     return step
 

@@ -51,7 +51,10 @@ class Presenter(Protocol):
         ...
 
     async def shown_state(self, job: Job) -> State | None:
-        """The state that the job's card shows; None: it is gone, or can't be read. Raises ``NotNow``."""
+        """The state that the job's card shows, wherever it stands; None: there is none, or it can't be read.
+
+        Raises ``NotNow``.
+        """
         ...
 
     async def media_links(self, job: Job) -> Mapping[str, str]:

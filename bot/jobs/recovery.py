@@ -15,6 +15,7 @@ import structlog
 from bot.database.engine import Connection, Database
 from bot.jobs import store
 from bot.jobs.files import JobFiles
+from bot.jobs.job import State
 from bot.jobs.presenting import Presenter
 from bot.jobs.worker import Worker
 
@@ -34,7 +35,8 @@ async def resume(*, database: Database, worker: Worker, presenter: Presenter, no
     open_jobs = await database.read(store.open_jobs)
     for job in open_jobs:
         worker.resume(job)
-        if job.card_version != job.version:
+        # of one that waits, the worker reads the card first
+        if job.card_version != job.version and job.state is not State.QUEUED:
             presenter.show(job)
     stale = await database.read(partial(store.stale_cards, since=now - _RECENT))
     for job in stale:

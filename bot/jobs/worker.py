@@ -117,6 +117,8 @@ class Worker:
         self._places: dict[str, int] = {}
         #: jobs of an earlier run: an old copy of the database may know less of them than Discord does
         self._inherited: set[str] = set()
+        #: those of them that wait, and whose card was not compared with them yet
+        self._doubtful: set[str] = set()
         #: how often the present step of a job has failed for a reason of ours
         self._faults = Counter[str]()
         self._wake = asyncio.Event()
@@ -130,7 +132,9 @@ class Worker:
     def resume(self, job: Job) -> None:
         """Take up a job that was started before: by a restart, everything is due at once."""
         self._inherited.add(job.id)
-        if job.state is not State.QUEUED:
+        if job.state is State.QUEUED:
+            self._doubtful.add(job.id)
+        else:
             self._remember(Watch(job))
             self._agenda.put(job.id, self._clock())
         self.wake()
@@ -243,9 +247,17 @@ class Worker:
         return [Watch(job) for job in chosen], [job for job in waiting if job.id not in started]
 
     async def _show_places(self, waiting: Sequence[Job]) -> None:
-        """Show the places that have changed. A long queue is shown in parts, so that it holds nobody up."""
+        """Show the places that have changed. A long queue is shown in parts, so that it holds nobody up.
+
+        A card that wasn't compared with its job yet is left as it is: it may know more.
+        """
+        for job in waiting:
+            if job.id in self._doubtful:
+                watch = Watch(job)
+                self._start(job.id, self._guarded(watch, self._compare(watch)))
         before, found = self._places, places(waiting)
-        self._places = {job.id: found[job.id] for job in waiting if job.card_message_id is not None}
+        shown = [job for job in waiting if job.card_message_id is not None and job.id not in self._doubtful]
+        self._places = {job.id: found[job.id] for job in shown}
         changed = [job for job in waiting if self._places.get(job.id) not in {None, before.get(job.id)}]
         for number, job in enumerate(changed, start=1):
             self._presenter.show(job, Sight(place=found[job.id]))
@@ -341,10 +353,17 @@ class Worker:
         if is_paused_now:
             await self._tell_of_pause(provider, watch.job)
 
+    async def _compare(self, watch: Watch) -> None:
+        """Compare a waiting job of an earlier run with its card, long before its turn comes."""
+        if await self._is_up_to_date(watch):
+            if watch.job.card_version != watch.job.version:
+                self._presenter.show(watch.job)
+            self.wake()
+
     async def _is_up_to_date(self, watch: Watch) -> bool:
         """False: the card of a job of an earlier run tells that it went on, so it isn't submitted again."""
         job = watch.job
-        if job.id not in self._inherited:
+        if job.id not in self._doubtful:
             return True
         try:
             shown = await self._presenter.shown_state(job)
@@ -353,7 +372,10 @@ class Worker:
             self._look_at_queue_by(self._clock() + _SHORT_WAIT)
             return False
         if not lifecycle.is_ahead(job, shown):
+            self._doubtful.discard(job.id)
             return True
+        # somebody may have cancelled it while Discord was asked, and then the card is right
+        await self._current(watch)
         log.error("a card knows more than the database: was it restored from a backup?", job=job.id, card=str(shown))
         await self._apply(watch, lifecycle.ended(State.FAILED, Reason.RESTORED, detail=f"its card says {shown}"))
         return False
@@ -526,6 +548,7 @@ class Worker:
             self._running[_provider_name(watch.job)] -= 1
         self._agenda.discard(job_id)
         self._faults.pop(job_id, None)
+        self._doubtful.discard(job_id)
         # should it wait again, its card shows something else by then
         self._places.pop(job_id, None)
         self.wake()
