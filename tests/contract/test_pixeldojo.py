@@ -331,6 +331,8 @@ async def test_completed_without_a_link_breaks_the_contract(
         (None, None),
         ({}, None),
         (1e300, None),
+        ("9999-12-31T23:59:59-23:59", None),
+        ("0001-01-01T00:00:00+23:59", None),
     ],
 )
 async def test_when_a_video_expires(
@@ -343,7 +345,17 @@ async def test_when_a_video_expires(
 
 @pytest.mark.parametrize(
     ("told", "cost"),
-    [(13, Decimal(13)), (2.5, Decimal("2.5")), ("4", Decimal(4)), (-1, None), ("much", None), (None, None), ([], None)],
+    [
+        (13, Decimal(13)),
+        (2.5, Decimal("2.5")),
+        ("4", Decimal(4)),
+        (-1, None),
+        ("much", None),
+        (None, None),
+        ([], None),
+        ("1e999999", None),
+        (5e-324, None),
+    ],
 )
 async def test_what_a_video_cost(
     provider: PixelDojo, vendor: PixelDojoImitation, told: object, cost: Decimal | None
@@ -516,6 +528,8 @@ async def test_a_row_in_any_of_its_shapes(
         without("prompt"),
         {**ROW, "createdAt": "once"},
         {**ROW, "jobId": ""},
+        {**ROW, "jobId": "a\0b"},
+        {**ROW, "createdAt": "9999-12-31T23:59:59-23:59"},
     ],
 )
 async def test_a_row_that_can_not_be_read_is_left_out(

@@ -341,7 +341,7 @@ class Swallow(httpx.AsyncBaseTransport):
             self.stated = int(request.headers["Content-Length"])
             self.blocks = [len(block) async for block in cast("httpx.AsyncByteStream", request.stream)]
             return httpx.Response(204)
-        form = {"upload_url": {"url": "https://store.test/store", "fields": {"key": "k"}}, "image_url": LINK}
+        form = {"upload_url": {"url": "https://api.pixwith.ai/store", "fields": {"key": "k"}}, "image_url": LINK}
         return httpx.Response(200, json={"code": 1, "data": form if path.endswith("pre_url") else {"task_id": "1"}})
 
 
@@ -449,6 +449,12 @@ def form_at(url: object) -> dict[str, Any]:
         form_at("https://"),
         form_at("https://name:word@store.test/"),
         form_at("https://store.test:port/"),
+        form_at("https://127.0.0.1:99999/"),
+        form_at("https://xn--a/"),
+        form_at("https://10.0.0.1/"),
+        form_at("https://169.254.169.254/latest"),
+        form_at("https://[::1]/"),
+        form_at("https://localhost:9/"),
         form_at("http://127.0.0.2/"),
     ],
 )
@@ -578,7 +584,20 @@ async def test_a_status_that_can_not_be_read_breaks_the_contract(
 
 @pytest.mark.parametrize(
     ("told", "seconds"),
-    [(150, 150), ("90", 90), (2.5, 2.5), (0, 0), (-1, None), ("soon", None), (None, None), ([], None), ("inf", None)],
+    [
+        (150, 150),
+        ("90", 90),
+        (2.5, 2.5),
+        (0, 0),
+        (-1, None),
+        ("soon", None),
+        (None, None),
+        ([], None),
+        ("inf", None),
+        # no instant can be so far away
+        (1e300, None),
+        (86_401, None),
+    ],
 )
 async def test_how_long_it_may_take(
     provider: Pixwith, vendor: PixwithImitation, told: object, seconds: float | None

@@ -492,6 +492,8 @@ async def test_completed_without_a_link_breaks_the_contract(
         ({"cost": "-1"}, None),
         ({"cost": "NaN"}, None),
         ({"cost": "Infinity"}, None),
+        ({"cost": "1e999999"}, None),
+        ({"cost": "1e-999999"}, None),
         ({"cost": "much"}, None),
         ({"cost": None}, None),
         ({"quantity": 1}, None),

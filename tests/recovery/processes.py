@@ -147,9 +147,15 @@ class BotProcess:
 
     async def kill(self) -> None:
         """End it at once, as ``kill -9`` does; nothing happens if it has ended already."""
-        with contextlib.suppress(ProcessLookupError):
-            self._running.kill()
+        self.send(signal.SIGKILL)
         await self._running.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal and wait for nothing; nothing happens if it has ended already."""
+        if self._running.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                # not through asyncio: it would look whether the process has ended, and so be the one to hear of it
+                os.kill(self._running.pid, number)
 
     @property
     def _running(self) -> asyncio.subprocess.Process:
@@ -234,24 +240,26 @@ class Stage:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, folder: Path, **options: Any) -> AsyncGenerator[Stage]:
+    async def open(
+        cls, folder: Path, *, vendor: PixelDojoImitation | None = None, **options: Any
+    ) -> AsyncGenerator[Stage]:
         """Start both servers; ``options`` are those of ``DiscordServer``."""
         # three seconds are Discord's; here a busy machine mustn't count
         options.setdefault("ack_seconds", PATIENCE)
-        async with DiscordServer(**options) as discord, PixelDojoImitation() as vendor:
+        async with DiscordServer(**options) as discord, vendor or PixelDojoImitation() as dojo:
             guild = discord.add_guild()
             settings = {
                 "DISCORD_TOKEN": discord.token,
                 "DISCORD_API_URL": discord.api_url,
                 "DATA_DIR": str(folder / "data"),
-                "PIXELDOJO_API_KEY": vendor.key,
-                "PIXELDOJO_BASE_URL": vendor.base_url,
+                "PIXELDOJO_API_KEY": dojo.key,
+                "PIXELDOJO_BASE_URL": dojo.base_url,
                 "PIXELDOJO_REQUESTS_PER_MINUTE": "6000",
                 "DEMO_SECONDS": "0.2",
             }
             yield cls(
                 discord=discord,
-                vendor=vendor,
+                vendor=dojo,
                 folder=folder,
                 guild=guild,
                 channel=guild.add_channel(),

@@ -121,11 +121,16 @@ class Life:
 
 
 @asynccontextmanager
-async def life(settings: Settings, clock: Callable[[], datetime], fuse: Fuse) -> AsyncGenerator[Life]:
+async def life(
+    settings: Settings,
+    clock: Callable[[], datetime],
+    fuse: Fuse,
+    wrap_database: Callable[[Database], Database] = lambda database: database,
+) -> AsyncGenerator[Life]:
     """Start a process; what it leaves behind is closed without a chance to say anything."""
 
     def wrap(database: Database) -> Database:
-        return FusedDatabase(database, fuse)
+        return FusedDatabase(wrap_database(database), fuse)
 
     async with open_app(settings, clock=clock, chance=random.Random(3), wrap_database=wrap) as app:
         yield Life(app, fuse)

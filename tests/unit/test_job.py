@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import discord
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.jobs.job import ACTIVE, OPEN, Reason, Request, State, StoredMedia, new_id
+from bot.jobs.job import ACTIVE, OPEN, Job, Reason, Request, State, StoredMedia, new_id
 from bot.jobs.lifecycle import ALLOWED
 from providers.types import Mode
 
@@ -68,6 +70,39 @@ def test_states_and_reasons_fit_the_columns_of_the_database() -> None:
 
 def _media(name: str) -> StoredMedia:
     return StoredMedia(path=f"job/{name}", content_type="image/png", filename=name)
+
+
+JOB = Job(
+    id="0123456789ab",
+    interaction_id=discord.utils.time_snowflake(NOW),
+    guild_id=2,
+    channel_id=3,
+    user_id=4,
+    account_id=5,
+    state=State.QUEUED,
+    version=0,
+    model="demo",
+    request=Request(prompt="a fox", mode=Mode.TEXT, resolution="480p", duration=5),
+    quote=7,
+    upload_limit=1,
+    created_at=NOW,
+)
+
+
+@pytest.mark.parametrize("hours", [-100, -3, 3, 100])
+def test_a_clock_that_is_off_is_told_by_the_id_that_discord_gave(hours: int) -> None:
+    error = timedelta(hours=hours)
+    assert replace(JOB, created_at=NOW + error).clock_error == error
+
+
+@pytest.mark.parametrize("minutes", [-19, 0, 14, 19])
+def test_a_command_may_take_its_time_and_a_question_be_answered_late(minutes: int) -> None:
+    assert replace(JOB, created_at=NOW + timedelta(minutes=minutes)).clock_error == timedelta()
+
+
+@pytest.mark.parametrize("interaction_id", [1, 2**62])
+def test_an_id_that_is_none_of_discords_tells_nothing(interaction_id: int) -> None:
+    assert replace(JOB, interaction_id=interaction_id).clock_error == timedelta()
 
 
 def test_what_is_attached_is_listed_in_the_order_of_the_card() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import discord
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,23 +15,30 @@ from bot.jobs import lifecycle
 from bot.jobs.job import Job, Reason, Request, State
 from bot.jobs.lifecycle import (
     ALLOWED,
+    ANSWER_PATIENCE,
     CLOCK_SLACK,
     LINK_PATIENCE,
+    MOST_FAULTS,
     POST_PATIENCE,
     Changes,
     Money,
     Posted,
     PostTrouble,
     Step,
+    after_faults,
     after_fetch_trouble,
+    after_late_look,
     after_listing,
     after_look,
     after_post,
     after_submit,
+    before_listing,
     cancelled,
     ended,
+    is_ahead,
     start_submitting,
 )
+from providers import http as layer
 from providers.catalogue import DEMO
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.types import Cost, CostUnit, Finished, KnownTask, Mode, Pending, Rejected, Submission, TaskStatus
@@ -187,6 +195,84 @@ def test_without_exactly_one_task_that_fits_the_job_is_lost(tasks: Sequence[Know
     assert step.changes.get("reason") is Reason.NO_ANSWER
 
 
+def test_an_answer_has_time_for_its_turn_and_for_all_of_its_parts() -> None:
+    assert timedelta(seconds=layer.SUBMIT_PATIENCE + layer.SUBMIT_TOTAL) < ANSWER_PATIENCE
+
+
+def test_without_a_rival_the_list_can_tell_at_once() -> None:
+    other = replace(SUBMITTING, id="other", request=JOB.request.model_copy(update={"prompt": "a dog"}))
+    assert before_listing(SUBMITTING, [SUBMITTING, other], now=NOW) is True
+
+
+def test_while_another_answer_may_come_nobody_looks_and_then_the_job_is_lost() -> None:
+    rival = replace(SUBMITTING, id="rival", submitted_at=NOW + MINUTE)
+    both = [SUBMITTING, rival]
+    assert before_listing(SUBMITTING, both, now=NOW + MINUTE + ANSWER_PATIENCE - SHORT) is False
+    step = before_listing(SUBMITTING, both, now=NOW + MINUTE + ANSWER_PATIENCE)
+    assert isinstance(step, Step)
+    assert (step.state, step.money, step.changes.get("reason")) == (State.LOST, Money.RELEASE, Reason.NO_ANSWER)
+
+
+@pytest.mark.parametrize("hours", [-6, -1, 0, 1, 6])
+def test_a_clock_that_is_off_by_hours_finds_its_task_all_the_same_and_no_older_one(hours: int) -> None:
+    # the vendor's clock is right, and so is Discord's, which the interaction's id tells
+    told = discord.utils.time_snowflake(NOW)
+    ours = NOW + timedelta(hours=hours)
+    job = replace(SUBMITTING, interaction_id=told, created_at=ours, submitted_at=ours + 2 * SHORT)
+    older = task("older", created_at=NOW - 10 * MINUTE)
+    step = after_listing(job, [older, task(created_at=NOW + timedelta(seconds=1))], set())
+    assert step.changes == Changes(task_id="t1")
+
+
+# --- a card that knows more ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shown", [None, State.QUEUED])
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_card_that_says_less_or_is_gone_holds_up_nothing(shown: State | None, version: int) -> None:
+    assert not is_ahead(replace(JOB, version=version), shown)
+
+
+@pytest.mark.parametrize("shown", [state for state in State if state not in {State.QUEUED, State.SUBMITTING}])
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_card_that_tells_of_more_shows_an_old_copy(shown: State, version: int) -> None:
+    assert is_ahead(replace(JOB, version=version), shown)
+
+
+def test_a_card_may_lag_behind_when_a_vendor_had_no_time() -> None:
+    assert is_ahead(JOB, State.SUBMITTING)
+    assert not is_ahead(replace(JOB, version=2), State.SUBMITTING)
+
+
+# --- faults of our own --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("job", [JOB, SUBMITTING, RUNNING, replace(RUNNING, state=State.DELIVERING)])
+def test_a_fault_that_may_pass_ends_nothing(job: Job) -> None:
+    assert after_faults(job, MOST_FAULTS - 1, now=NOW + 999 * MINUTE) is None
+
+
+@pytest.mark.parametrize(
+    ("job", "state"),
+    [
+        (JOB, State.FAILED),
+        (SUBMITTING, State.LOST),
+        (replace(RUNNING, state=State.DELIVERING), State.FAILED),
+    ],
+)
+def test_a_fault_that_never_passes_gives_the_credits_back(job: Job, state: State) -> None:
+    step = the_step(after_faults(job, MOST_FAULTS, now=NOW))
+    assert (step.state, step.money, step.changes.get("reason")) == (state, Money.RELEASE, Reason.OUR_FAULT)
+
+
+def test_a_task_under_way_is_watched_until_its_deadline_whatever_fails_and_no_longer() -> None:
+    assert after_faults(RUNNING, 10 * MOST_FAULTS, now=NOW + 20 * MINUTE - SHORT) is None
+    step = the_step(after_faults(RUNNING, MOST_FAULTS, now=NOW + 20 * MINUTE))
+    assert (step.state, step.money) == (State.EXPIRED, Money.RELEASE)
+    assert step.changes.get("reason") is Reason.OUR_FAULT
+    assert step.changes.get("late_until") == NOW + timedelta(hours=24)
+
+
 # --- looking ----------------------------------------------------------------------------------------
 
 
@@ -226,6 +312,15 @@ def test_at_its_deadline_a_job_expires_and_its_hold_is_released(outcome: TaskSta
     step = the_step(after_look(RUNNING, outcome, now=NOW + 20 * MINUTE))
     assert (step.state, step.money) == (State.EXPIRED, Money.RELEASE)
     assert step.changes.get("reason") is Reason.TOO_LATE
+    assert step.changes.get("late_until") == NOW + timedelta(hours=24)
+
+
+def test_a_late_video_is_hoped_for_until_the_vendor_says_no() -> None:
+    finished = Finished(video_url="https://v/1")
+    assert after_late_look(finished) is finished
+    for outcome in (Pending(), Pending(0.5), Unavailable("busy"), AuthFailed("no key"), ContractBroken("what")):
+        assert after_late_look(outcome) is True
+    assert after_late_look(Rejected(reason="no")) is False
 
 
 # --- delivering -------------------------------------------------------------------------------------

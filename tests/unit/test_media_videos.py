@@ -567,6 +567,9 @@ async def test_a_fourth_is_not(videos: Videos, server: str, tmp_path: Path) -> N
         "file:///etc/passwd",
         "ftp://127.0.0.1/",
         "http://user:password@127.0.0.1/",
+        "http://xn--a/",
+        "http://127.0.0.1:99999/",
+        "data:video/mp4,x",
     ],
 )
 async def test_no_redirect_leads_inside(videos: Videos, server: str, tmp_path: Path, to: str) -> None:
@@ -652,7 +655,18 @@ async def test_nobody_there_is_a_failed_link(videos: Videos, tmp_path: Path, url
 
 
 @pytest.mark.parametrize(
-    "url", ["", "video.mp4", "http://", "data:video/mp4;base64,AAAA", "http://[::1", "http://a:b:c/"]
+    "url",
+    [
+        *("", "video.mp4", "http://", "data:video/mp4;base64,AAAA", "http://[::1", "http://a:b:c/"),
+        *(
+            "http://xn--a/",
+            "http://a:99999/",
+            "http://127.0.0.1:99999/",
+            "http://a:0/",
+            "http://\ud800/",
+            "http://a/\0",
+        ),
+    ],
 )
 async def test_what_is_no_link_is_refused(videos: Videos, tmp_path: Path, url: str) -> None:
     with pytest.raises(LinkFailed):

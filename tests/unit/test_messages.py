@@ -53,7 +53,8 @@ CARD = Card(
     fields=(("Model", "Demo"), ("Options", "480p"), ("Price", "1 credit")),
     footer="Job 0",
     colour=0x5865F2,
-    is_open=True, can_cancel=True,
+    is_open=True,
+    can_cancel=True,
 )
 
 
@@ -229,6 +230,28 @@ def test_a_link_comes_with_its_expiry_or_with_the_longest_that_is_known() -> Non
     assert result_text(JOB, is_link=True).endswith("The link works for at most 24 hours.")
 
 
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("https://v.example/a_b_/1.mp4?X-Sig=a%2Fb%3D&e=1#t", "https://v.example/a_b_/1.mp4?X-Sig=a%2Fb%3D&e=1#t"),
+        ("https://v.example/a b", "https://v.example/a%20b"),
+        (
+            "https://v.example/ @everyone <@&1> `x` ||y||",
+            "https://v.example/%20@everyone%20%3C@&1%3E%20%60x%60%20%7C%7Cy%7C%7C",
+        ),
+        ("https://v.example/é", "https://v.example/%C3%A9"),
+    ],
+)
+def test_a_vendors_link_is_one_word_whatever_stands_in_it(link: str, shown: str) -> None:
+    text = result_text(replace(JOB, result_url=link), is_link=True)
+    assert f"too large for this community: {shown}\nThe link works" in text
+
+
+def test_a_link_hides_behind_a_spoiler_when_asked() -> None:
+    hidden = replace(JOB, request=JOB.request.model_copy(update={"spoiler": True}))
+    assert "|| https://vendor.example/1.mp4 ||" in result_text(hidden, is_link=True)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name in ("image.png", "video.mp4", "made.mp4"):
@@ -248,8 +271,15 @@ def test_a_video_has_its_prompt_as_its_text_and_hides_behind_a_spoiler_when_aske
         assert len(file.description) == 1024
 
 
-def test_a_video_without_a_prompt_has_a_text_too(folder: Path) -> None:
-    silent = replace(JOB, request=JOB.request.model_copy(update={"prompt": ""}))
+def test_a_videos_text_is_one_line_without_tricks(folder: Path) -> None:
+    tricky = JOB.request.model_copy(update={"prompt": "a\u202eb\n\u2066c\x1b" + "d\u0301" + "\u0489" * 99})
+    with closing_files([result_file(replace(JOB, request=tricky), folder / "made.mp4")]) as (file,):
+        assert file.description == "a b c d\u0301" + "\u0489" * 3
+
+
+@pytest.mark.parametrize("prompt", ["", "\u200b", "\n\t \u2060"])
+def test_a_video_without_a_prompt_has_a_text_too(folder: Path, prompt: str) -> None:
+    silent = replace(JOB, request=JOB.request.model_copy(update={"prompt": prompt}))
     with closing_files([result_file(silent, folder / "made.mp4")]) as (file,):
         assert file.description == "A video made with Wan"
 

@@ -137,6 +137,29 @@ def test_an_empty_prompt_is_refused(prompt: str) -> None:
     assert the_refusal(FULL, Wish(prompt=prompt))[0] == "prompt"
 
 
+@pytest.mark.parametrize(
+    "prompt", ["\u200b", "\u2060\ufeff", "\u3164", "\u2800", "\ufe0f", "\u0301", "\U000e0041", "\0"]
+)
+def test_a_prompt_of_which_nothing_can_be_seen_is_empty(prompt: str) -> None:
+    assert the_refusal(FULL, replace(TEXT, prompt=prompt)) == (
+        "prompt",
+        "Say in a few words what the video should show.",
+    )
+
+
+@pytest.mark.parametrize("prompt", ["a", "7", "?", "🦊", "狐", "ة", "$", "\u200ba"])
+def test_a_prompt_of_one_sign_is_a_prompt(prompt: str) -> None:
+    assert check_options(FULL, replace(TEXT, prompt=prompt)).prompt == prompt
+
+
+@pytest.mark.parametrize("option", ["prompt", "negative_prompt"])
+def test_half_a_character_is_refused(option: str) -> None:
+    assert the_refusal(FULL, replace(TEXT, **{option: "a \ud83e"})) == (
+        option,
+        "It holds a broken character, which can't be sent; write it anew.",
+    )
+
+
 def test_an_empty_prompt_is_fine_where_the_model_needs_none() -> None:
     assert check_options(FULL, Wish(prompt="", has_video=True)).prompt == ""
 
@@ -384,6 +407,13 @@ def test_a_setting_that_is_given_twice_is_refused() -> None:
 def test_a_backtick_in_an_unknown_setting_can_not_end_the_code_that_it_is_shown_in() -> None:
     _, message = the_refusal(FULL, replace(TEXT, settings="`@everyone`"))
     assert message.startswith("`'@everyone'` isn't")
+
+
+def test_what_turns_or_breaks_a_line_is_not_repeated() -> None:
+    _, message = the_refusal(FULL, replace(TEXT, settings="a\u202eb\u200b\x1b[31m=1"))
+    assert "`a'b''[31m` isn't a setting of Full" in message
+    _, message = the_refusal(FULL, replace(TEXT, resolution="**8k**\n# `x` @everyone"))
+    assert message.startswith("`**8k**'# 'x' @everyone` isn't offered by Full here")
 
 
 def test_spaces_around_the_sign_are_explained_without_an_empty_name() -> None:

@@ -393,6 +393,12 @@ def test_a_variable_with_a_line_of_its_own_is_suggested_on_no_other() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["WANBOT_\nX", "DISCORD_\x1b[2J", "VTRIX_\udcff"])
+def test_a_name_that_would_not_stay_on_its_line_is_shown_as_code(name: str) -> None:
+    (line,) = mistakes({name: "1"})
+    assert line.startswith(f"{name!a}: there is no such setting")
+
+
 _names = st.sampled_from(sorted(NAMES)) | st.sampled_from(
     ["LOG_LEVLE", "DATABASE_URI", "WANBOT_X", "PIXAZO_URL", "HOME", "DISCORD_", "SHARD_ID"]
 )
@@ -494,6 +500,7 @@ def test_prices_are_read_per_model_and_per_resolution_without_rounding(tmp_path:
         "demo = [1]",
         "demo = { '480p' = { a = 1 } }",
         "demo = 2026-11-20",
+        pytest.param(f"demo = {'[' * 5000}", id="nested deeper than Python counts"),
     ],
 )
 def test_prices_that_can_not_be_stop_the_start(tmp_path: Path, text: str) -> None:

@@ -16,12 +16,13 @@ from pydantic import Field
 from providers import http as layer
 from providers.budget import RequestBudget
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
-from providers.http import VendorAnswer, VendorHttp
+from providers.http import UploadForm, VendorAnswer, VendorHttp
 from providers.statuses import UnknownTask
 from providers.vendor_words import VendorWords, vendor_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
+    from pathlib import Path
 
 KEY = "pd_very_secret_key"
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
@@ -359,6 +360,7 @@ async def test_every_request_has_a_slot() -> None:
         ({"error": None, "message": "m"}, None, "m"),
         ({"error": True}, None, None),
         ({"error": "  two\n lines  "}, None, "two lines"),
+        ({"error": "no\0text of\0a database"}, None, "no text of a database"),
         ({"error": ""}, None, None),
         ({"error": "x" * 1000}, None, "x" * 500),
         ([], None, None),
@@ -499,7 +501,15 @@ async def test_a_trickling_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -
         await http.close()
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", b"nonsense\r\n\r\n"])
+#: its host is no name in any alphabet
+NOWHERE = b"HTTP/1.1 307 Elsewhere\r\nLocation: https://xn--a/\r\nContent-Length: 0\r\n\r\n"
+#: it has no host at all
+NO_PLACE = NOWHERE.replace(b"https://xn--a/", b"data:text/plain,a")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", b"nonsense\r\n\r\n", NOWHERE, NO_PLACE]
+)
 async def test_a_connection_that_is_cut(answer: bytes) -> None:
     async with raw_server(answer) as base_url:
         http = real(base_url)
@@ -527,3 +537,47 @@ async def test_a_cancelled_request_gives_its_slot_back() -> None:
         await asyncio.gather(task, return_exceptions=True)
         assert http.budget.in_flight == 0
         await http.close()
+
+
+# Where files are put
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_taken"),
+    [
+        (["93.184.216.34"], True),
+        (["93.184.216.34", "2606:2800:220:1::1"], True),
+        (["10.0.0.1"], False),
+        (["93.184.216.34", "127.0.0.1"], False),
+        (["169.254.169.254"], False),
+        (["::1"], False),
+        (None, True),
+    ],
+)
+async def test_a_store_by_a_name_that_leads_inside_gets_no_file(
+    tmp_path: Path, addresses: list[str] | None, *, is_taken: bool
+) -> None:
+    asked: list[str] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(204)
+
+    async def resolve(host: str, port: int) -> list[str]:
+        assert (host, port) == ("store.test", 443)
+        if addresses is None:
+            raise OSError("nobody knows the name")
+        return addresses
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(reply))
+    http = VendorHttp(name="vendor", base_url="https://vendor.test", headers={}, client=client, resolve=resolve)
+    file = tmp_path / "a.png"
+    file.write_bytes(b"a picture")
+    form = UploadForm("https://store.test/put", {"key": "k"})
+    put = http.upload(form, path=file, filename="a.png", content_type="image/png")
+    if is_taken:
+        await put
+    else:
+        with pytest.raises(Refused, match="not safe"):
+            await put
+    assert asked == ["store.test"] * is_taken

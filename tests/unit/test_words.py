@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.delivery.words import credits_text, date_and_time, disarmed, relative_time, shortened
+from bot.delivery.words import credits_text, date_and_time, disarmed, one_line, relative_time, shortened
 
 INSTANT = datetime(2026, 11, 20, 7, 0, 0, 999_999, tzinfo=UTC)
 
@@ -128,6 +128,57 @@ def test_other_peoples_letters_are_left_as_they_are(text: str) -> None:
     assert disarmed(text, 100) == text
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        *(
+            "https://evil.example",
+            "http://1.2.3.4/a",
+            "HTTPS://EVIL.EXAMPLE",
+            "steam://run/1",
+            "discord://-/channels/1",
+        ),
+        *(
+            "<https://evil.example>",
+            "[x](https://evil.example)",
+            "a https://evil.example.",
+            "https://https://a.example",
+        ),
+        *("discord.gg/abc", "Discord.GG/abc", "discord.com/invite/abc", "discordapp.com/invite/abc", "discord.gg\\abc"),
+    ],
+)
+def test_links_and_invitations_are_plain_text(link: str) -> None:
+    harmless = disarmed(link, 100)
+    assert not re.search(r"\w+://|discord(?:app)?\.", harmless, re.IGNORECASE)
+    assert re.sub(r"\\(.)", r"\1", harmless) == link, "and nothing of it is lost"
+
+
+@pytest.mark.parametrize("text", ["1. Open on a fox", "23. Snow", "1. 2. 3."])
+def test_a_number_begins_no_list(text: str) -> None:
+    assert not re.match(r"\d+\. ", disarmed(text, 100))
+    assert disarmed(text, 100).replace("\\", "") == text
+
+
+@pytest.mark.parametrize("text", ["3.5 metres", "at 12:30", "a: b", "v1.2", "wait... now", "16:9", "discord", "a//b"])
+def test_what_only_looks_like_one_is_left_alone(text: str) -> None:
+    assert disarmed(text, 100) == text
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0489", "\u20dd", "\ufe0f"])
+def test_towers_of_marks_are_cut_to_what_a_letter_can_have(mark: str) -> None:
+    assert disarmed(f"a{mark * 100}b{mark}", 100) == f"a{mark * 4}b{mark}"
+
+
+@pytest.mark.parametrize("text", ["Tiếng Việt", "Tie\u0302\u0301ng", "שָׁלוֹם", "السَّلَامُ", "ที่นี่", "हिन्दी", "རྐྱེན", "❤️"])
+def test_the_marks_that_scripts_need_are_left_alone(text: str) -> None:
+    assert disarmed(text, 100) == text
+
+
+def test_one_line_is_without_tricks_but_keeps_its_signs() -> None:
+    assert one_line("*a*\n\u202e@b  <c>\0", 100) == "*a* @b <c>"
+    assert one_line("x" * 101, 100) == "x" * 99 + "…"
+
+
 def test_text_is_shortened_before_it_is_disarmed_so_that_no_escape_is_cut_in_two() -> None:
     assert disarmed("*" * 20, 5) == r"\*\*\*\*…"
 
@@ -137,7 +188,7 @@ def test_nothing_is_nothing() -> None:
     assert disarmed(" \n\u202e ", 100) == ""
 
 
-@given(text=st.text(st.characters()) | st.text("@<>*_`\\|~ \u202e\n#-[]()", max_size=40), most=st.integers(1, 60))
+@given(text=st.text(st.characters()) | st.text("@<>*_`\\|~ \u202e\n#-[]():/.17a", max_size=40), most=st.integers(1, 60))
 def test_whatever_was_written_is_one_harmless_line_of_bounded_length(text: str, most: int) -> None:
     harmless = disarmed(text, most)
     assert len(harmless) <= 2 * most
@@ -146,5 +197,7 @@ def test_whatever_was_written_is_one_harmless_line_of_bounded_length(text: str, 
     assert not any(unicodedata.category(each) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for each in bare)
     assert len(harmless.splitlines()) <= 1
     assert not re.search(r"@(?!\u200b)", harmless)
+    assert "://" not in harmless
+    assert not re.match(r"\d+\. ", harmless)
     assert not re.search(r"(?<!\\)(?:\\\\)*[*_~`|>#\[\]()<-]", harmless)
     assert not re.search(r"(?<!\\)(?:\\\\)*\\$", harmless), "no escape at the end reaches what follows"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,13 +13,14 @@ from typing import ClassVar, TypeVar
 import httpx
 import pytest
 from sqlalchemy import Connection
+from structlog.testing import capture_logs
 
 from bot.communities.memory import Communities
 from bot.communities.rules import Community
 from bot.credits import ledger
 from bot.credits.allowance import AllowanceRule, PeriodLength
 from bot.database.engine import Database, open_database
-from bot.jobs import store
+from bot.jobs import lifecycle, store
 from bot.jobs.delivering import Delivery
 from bot.jobs.job import Job, Reason, Request, State, new_id
 from bot.jobs.lifecycle import Changes, Posted, PostTrouble
@@ -67,6 +68,14 @@ class Vendor(Provider):
         raise AssertionError("nobody is paused here")
 
 
+async def no_card(job: Job) -> int | None:
+    raise AssertionError("every job has its card")
+
+
+async def nothing_shown(job: Job) -> State | None:
+    return None
+
+
 @dataclass
 class Discord:
     """A presenter that remembers what it was asked for."""
@@ -74,6 +83,10 @@ class Discord:
     shown: list[tuple[str, State]] = field(default_factory=list[tuple[str, State]])
     posts: list[Path | None] = field(default_factory=list["Path | None"])
     outcomes: list[Posted | PostTrouble] = field(default_factory=list[Posted | PostTrouble])
+    #: makes those that are missing
+    cards: Callable[[Job], Awaitable[int | None]] = no_card
+    #: what those that are there tell
+    states: Callable[[Job], Awaitable[State | None]] = nothing_shown
     limit: int = 1 << 20
     left: bool = False
     is_told: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,10 +97,13 @@ class Discord:
         self.shown.append((job.id, job.state))
 
     async def make_card(self, job: Job) -> int | None:
-        raise AssertionError("every job here has its card")
+        return await self.cards(job)
 
     async def media_links(self, job: Job) -> Mapping[str, str]:
         return {}
+
+    async def shown_state(self, job: Job) -> State | None:
+        return await self.states(job)
 
     def is_ready(self) -> bool:
         return True
@@ -168,9 +184,13 @@ class Works:
             media_path=self.folder.joinpath,
         )
 
-    async def accept(self, number: int = 1) -> Job:
-        """Accept a job that has its card."""
-        return await self.database.inner.write(partial(_accept, number=number, now=self.clock.now))
+    async def accept(self, number: int = 1, *, has_card: bool = True) -> Job:
+        """Accept a job."""
+        job = await self.database.inner.write(partial(_accept, number=number, now=self.clock.now))
+        if not has_card:
+            return job
+        card = {"channel_id": CHANNEL, "message_id": number}
+        return await self.database.inner.write(partial(store.store_card, job_id=job.id, **card))
 
     async def carried(self, *steps: store.Step) -> Job:
         """Accept a job and carry it on."""
@@ -209,7 +229,7 @@ def _accept(connection: Connection, *, number: int, now: datetime) -> Job:
     )
     assert store.add(connection, job)
     ledger.hold(connection, ledger.locked(connection, account.id), QUOTE, job_id=job.id, now=now)
-    return store.store_card(connection, job.id, channel_id=CHANNEL, message_id=number)
+    return job
 
 
 SUBMITTING = store.Step(
@@ -300,6 +320,41 @@ async def test_a_job_of_a_guild_that_the_bot_has_left_is_never_submitted(works: 
     assert (job.state, job.reason) == (State.FAILED, Reason.GUILD_GONE)
     assert works.vendor.submissions == 0
     assert await works.held() == 0
+
+
+async def test_a_job_that_is_cancelled_while_its_card_is_made_ends_there_and_its_card_tells_so(works: Works) -> None:
+    async def make_late(job: Job) -> int:
+        step = lifecycle.cancelled(Reason.BY_MEMBER)
+        await works.database.inner.write(partial(store.move, job=job, step=step, now=works.clock.now))
+        return 77
+
+    works.discord.cards = make_late
+    job = await works.accept(has_card=False)
+    works.clock.advance(60)
+    await works.worker().run_once()
+    job = await works.job(job)
+    assert (job.state, job.card_message_id) == (State.CANCELLED, 77)
+    assert works.discord.shown == [(job.id, State.CANCELLED)]
+    assert works.vendor.submissions == 0
+    assert await works.held() == 0
+
+
+async def test_a_cancellation_of_this_moment_is_no_sign_of_an_old_database(works: Works) -> None:
+    async def look_late(job: Job) -> State:
+        step = lifecycle.cancelled(Reason.BY_MEMBER)
+        await works.database.inner.write(partial(store.move, job=job, step=step, now=works.clock.now))
+        return State.CANCELLED
+
+    works.discord.states = look_late
+    job = await works.accept()
+    worker = works.worker()
+    worker.resume(job)
+    with capture_logs() as lines:
+        await worker.run_once()
+    assert [line for line in lines if line["log_level"] == "error"] == []
+    job = await works.job(job)
+    assert (job.state, job.reason) == (State.CANCELLED, Reason.BY_MEMBER)
+    assert works.vendor.submissions == 0
 
 
 async def test_credits_come_back_before_moderators_are_told_that_a_provider_is_paused(works: Works) -> None:
