@@ -175,6 +175,14 @@ class WanBot(commands.AutoShardedBot):
         """Note that the bot is there, perhaps again."""
         await self.services.leaving.came_back(guild.id)
 
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """Drop the rules about it."""
+        await self.services.decisions.channel_gone(channel.guild.id, channel.id)
+
+    async def on_guild_role_delete(self, role: discord.Role) -> None:
+        """Drop the rules about it."""
+        await self.services.decisions.role_gone(role.guild.id, role.id)
+
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """End what waits there; Discord tells of an outage in another way."""
         await self.services.leaving.left(guild.id)

@@ -23,7 +23,7 @@ _OUR_FAULT = (
 )
 #: characters of a value that can't be used
 _LONGEST_VALUE = 60
-_BROKEN = "What you wrote holds a broken character, which can't be kept or sent. Write it anew; nothing was charged."
+BROKEN = "What you wrote holds a broken character, which can't be kept or sent. Write it anew; nothing was charged."
 _CHANGED = "This command has just changed. Wait a minute, or restart Discord, and try again."
 
 
@@ -35,8 +35,8 @@ class Tree(app_commands.CommandTree[Any]):
         if interaction.guild_id is None:
             await interaction.response.send_message("I work in communities only: use me in one.", ephemeral=True)
             return False
-        if interaction.type is discord.InteractionType.application_command and _is_broken(interaction.data):
-            await interaction.response.send_message(_BROKEN, ephemeral=True)
+        if interaction.type is discord.InteractionType.application_command and is_broken(interaction.data):
+            await interaction.response.send_message(BROKEN, ephemeral=True)
             return False
         return True
 
@@ -79,13 +79,13 @@ async def answer_privately(
     )
 
 
-def _is_broken(content: object) -> bool:
+def is_broken(content: object) -> bool:
     """Whether a text somewhere in a command holds what no database takes: NUL, or half of a character."""
     if isinstance(content, str):
         return any(each == "\0" or "\ud800" <= each <= "\udfff" for each in content)
     if isinstance(content, dict):
-        return any(map(_is_broken, cast("dict[str, object]", content).values()))
-    return isinstance(content, list) and any(map(_is_broken, cast("list[object]", content)))
+        return any(map(is_broken, cast("dict[str, object]", content).values()))
+    return isinstance(content, list) and any(map(is_broken, cast("list[object]", content)))
 
 
 def _text_for(cause: BaseException, interaction: discord.Interaction[Any]) -> str:

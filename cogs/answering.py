@@ -25,6 +25,8 @@ async def on_time(interaction: discord.Interaction[Any]) -> AsyncGenerator[None]
 
     async def announce() -> None:
         await asyncio.sleep(_PATIENCE)
+        if interaction.response.is_done():
+            return  # it was announced before
         begun.set()
         try:
             await interaction.response.defer(thinking=True)

@@ -20,7 +20,7 @@ from bot.jobs import store
 from bot.jobs.job import Job
 from bot.services import Services
 from bot.tree import answer_error
-from cogs.admin.records import audit_page
+from cogs.admin.records import KeepButton, audit_page
 from cogs.feature import cancel_job
 from cogs.forms import Form, Forms, open_form
 from cogs.making import making_of
@@ -158,5 +158,5 @@ class PageButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], tem
 async def setup(bot: commands.Bot) -> None:
     """Answer every button of ours."""
     assert isinstance(bot, WanBot)  # noqa: S101 - for the type alone
-    bot.add_dynamic_items(JobButton, PageButton, PrivacyButton)
+    bot.add_dynamic_items(JobButton, PageButton, PrivacyButton, KeepButton)
     await bot.add_cog(Forms({form.kind: form for form in _FORMS}), override=True)

@@ -33,6 +33,8 @@ class ComposeCommands(Feature):
         chosen = None
         if model is not None:
             chosen = services.chooser.named(model, community, choices.place_of(interaction))
+            if not community.can_make(chosen):
+                raise Refusal(f"**model**: nothing that `{chosen.id}` makes is within this community's limits.")
         elif not specs:
             raise Refusal("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`.")
         await open_form(interaction, ComposeForm.opened(community, specs, chosen))

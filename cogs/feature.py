@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import discord
@@ -9,6 +10,7 @@ from discord.ext import commands
 
 from bot.delivery.words import credits_text
 from bot.errors import Refusal
+from bot.jobs.job import Job
 from bot.services import Services
 from bot.tree import answer_privately
 
@@ -48,11 +50,17 @@ async def cancel_job(services: Services, interaction: discord.Interaction[Any], 
         job_id,
         guild_id=interaction.guild_id or 0,
         user_id=interaction.user.id,
-        is_moderator=is_moderator(interaction),
+        moderates=partial(moderates, interaction),
     )
     await answer_privately(interaction, f"Stopped. {credits_text(stopped.quote)} went back.")
 
 
-def is_moderator(interaction: discord.Interaction[Any]) -> bool:
-    """Who may act on somebody else's video: Manage Server or Manage Messages."""
-    return interaction.permissions.manage_guild or interaction.permissions.manage_messages
+def moderates(interaction: discord.Interaction[Any], job: Job) -> bool:
+    """Who may act on somebody else's video: Manage Server, or Manage Messages where it stands."""
+    if interaction.permissions.manage_guild:
+        return True
+    guild, member = interaction.guild, interaction.user
+    channel = None if guild is None else guild.get_channel_or_thread(job.channel_id)
+    return (
+        isinstance(member, discord.Member) and channel is not None and channel.permissions_for(member).manage_messages
+    )

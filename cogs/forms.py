@@ -11,8 +11,9 @@ import structlog
 from discord.app_commands.namespace import Namespace
 from discord.ext import commands
 
+from bot.errors import Refusal
 from bot.services import Services
-from bot.tree import answer_error
+from bot.tree import BROKEN, answer_error, is_broken
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -65,7 +66,10 @@ class Forms(commands.Cog):
         found = _PATTERN.fullmatch(sent["custom_id"])
         kind = None if found is None else self._kinds.get(found["kind"])
         if found is None or kind is None:
-            log.warning("a form of another version was sent in", custom_id=sent["custom_id"])
+            await answer_error(interaction, Refusal("This form is of an older version; it does nothing any more."))
+            return
+        if is_broken(sent):
+            await answer_error(interaction, Refusal(BROKEN))
             return
         try:
             form = kind.reopened(interaction.client.services, found["argument"])

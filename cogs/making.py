@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -43,6 +43,11 @@ class _Question:
     asked_at: datetime
     #: where it is asked
     message: discord.InteractionMessage | discord.WebhookMessage | None = None
+
+    @property
+    def asker(self) -> tuple[int | None, int]:
+        """The guild, and who is asked in it."""
+        return self.prepared.ask.guild_id, self.prepared.ask.user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,8 @@ class Making:
             wish=wish,
             model=model,
             upload_limit=interaction.filesize_limit,
-            spoiler=spoiler,
+            # what was hidden stays hidden
+            spoiler=spoiler or any(map(_is_hidden, attached.values())),
         )
         async with on_time(interaction):
             prepared = await self._services.requests.prepare(ask)
@@ -102,17 +108,21 @@ class Making:
     async def go(self, interaction: discord.Interaction[Any], job_id: str) -> None:
         """Start what the member was asked about. Raises ``Refusal``."""
         check_permissions(interaction)
-        question = await self._answered(job_id)
+        question = await self._answered(interaction, job_id)
+        # the roles may have changed since
+        ask = replace(question.prepared.ask, place=choices.place_of(interaction))
+        closing = "It wasn't started."
         try:
             async with on_time(interaction):
-                accepted = await self._accepted(question.prepared, question.media)
+                accepted = await self._accepted(replace(question.prepared, ask=ask), question.media)
+            closing = "You said Go."
             await self._show(interaction, accepted)
         finally:
-            await _close(question, "You said Go.")
+            await _close(question, closing)
 
     async def stop(self, interaction: discord.Interaction[Any], job_id: str) -> None:
         """Don't start it. Raises ``Refusal``."""
-        question = await self._answered(job_id)
+        question = await self._answered(interaction, job_id)
         await self.uploads.discard(question.prepared.job_id)
         await interaction.response.edit_message(content="Stopped; nothing was charged.", view=None)
 
@@ -146,14 +156,19 @@ class Making:
             f"{prepared.options.resolution}, {prepared.options.duration} s. Go?"
         )
         await self._forget_old()
+        for job_id in [job_id for job_id, each in self._questions.items() if each.asker == (ask.guild_id, ask.user_id)]:
+            # one at a time: the older one says that it is too old
+            del self._questions[job_id]
+            await self.uploads.discard(job_id)
         question = _Question(prepared=prepared, media=media, asked_at=self._services.clock())
         self._questions[prepared.job_id] = question
         question.message = await answer_privately(interaction, text, view=buttons(prepared.job_id, GO, STOP))
 
-    async def _answered(self, job_id: str) -> _Question:
+    async def _answered(self, interaction: discord.Interaction[Any], job_id: str) -> _Question:
         await self._forget_old()
-        question = self._questions.pop(job_id, None)
-        if question is None:
+        question = self._questions.get(job_id)
+        asker = (interaction.guild_id, interaction.user.id)
+        if question is None or asker != question.asker or self._questions.pop(job_id, None) is None:
             raise Refusal("This question is too old, or was answered already. Use the command again if you want to.")
         return question
 
@@ -239,6 +254,10 @@ def making_of(interaction: discord.Interaction[Any]) -> Making:
     making = cog.making
     assert isinstance(making, Making)  # noqa: S101 - for the type alone: it is loaded before any button
     return making
+
+
+def _is_hidden(source: Source | None) -> bool:
+    return isinstance(source, discord.Attachment) and source.is_spoiler()
 
 
 def _clip_limit(interaction: discord.Interaction[Any]) -> int:

@@ -16,7 +16,7 @@ from bot.services import Services
 from bot.tree import answer_privately
 from cogs import choices
 from cogs.admin.deciding import actor_of
-from cogs.feature import check_permissions, is_moderator
+from cogs.feature import check_permissions, moderates
 from cogs.forms import open_form
 from cogs.making import making_of
 from cogs.video_forms import EditForm, ExtendForm, extending_model, kept_job, kept_sources, kept_video
@@ -63,15 +63,23 @@ async def refresh(interaction: discord.Interaction[Any], services: Services, job
 async def ask_to_delete(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
     """Ask once more: it can't be undone. Raises ``Refusal``."""
     await _own_or_moderated(interaction, services, job_id)
-    text = "The video and its card are deleted, and no copy is kept. Nobody gets credits back. It can't be undone."
+    text = (
+        "The video and its card are deleted, and no copy is kept. The credits spent on it don't come back. "
+        "It can't be undone."
+    )
     await answer_privately(interaction, text, view=buttons(job_id, ERASE))
 
 
 async def delete(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
     """Delete a posted video for good. Raises ``Refusal``."""
     await _own_or_moderated(interaction, services, job_id)
-    await services.results.remove(actor_of(interaction), job_id)
+    job = await services.results.remove(actor_of(interaction), job_id)
     await interaction.response.edit_message(content="The video was removed.", view=None)
+    community = await services.communities.of(job.guild_id)
+    told = (
+        f"<@{interaction.user.id}> · **results remove** · <@{job.user_id}>'s video in <#{job.channel_id}>, job {job.id}"
+    )
+    await services.presenter.tell_moderators(community, told)
 
 
 async def _own_or_moderated(interaction: discord.Interaction[Any], services: Services, job_id: str) -> Job:
@@ -79,6 +87,6 @@ async def _own_or_moderated(interaction: discord.Interaction[Any], services: Ser
     job = await services.database.read(partial(store.load, job_id=job_id))
     if job is None or job.guild_id != interaction.guild_id:
         raise Refusal("Nothing is kept of this video any more.")
-    if job.user_id != interaction.user.id and not is_moderator(interaction):
+    if job.user_id != interaction.user.id and not moderates(interaction, job):
         raise Refusal(f"This is <@{job.user_id}>'s video. Only they can delete it, and moderators.")
     return job

@@ -33,7 +33,9 @@ class ReportCommands(Feature):
 
     @report.autocomplete("job")
     async def _posted(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        read = partial(store.posted_in, guild_id=interaction.guild_id or 0, most=_MOST_CHOICES)
+        # what stands in other channels may not be theirs to see
+        here = {"guild_id": interaction.guild_id or 0, "channel_id": interaction.channel_id or 0}
+        read = partial(store.posted_in, **here, most=_MOST_CHOICES)
         jobs = await self.services.database.read(read)
         return [job_choice(job) for job in jobs if typed.lower() in f"{job.id} {job.request.prompt}".lower()]
 

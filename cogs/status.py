@@ -32,7 +32,7 @@ _NOT_KEPT: Final = "the prompt isn't kept any more"
 
 HELP: Final = """**Making videos**
 `/wan video` makes one from a prompt. Attach `image` to start from a picture, `last_image` to end on another, \
-`video` to continue a clip. Everything else may be left out.
+`video` to continue a clip. Everything else may be left out. `/wan compose` is the same as a form.
 The answer is a card that follows your video until it is posted here.
 
 **What it costs**
@@ -43,6 +43,7 @@ you pay nothing.
 **Your videos**
 `/wan queue` shows what is being made · `/wan cancel` stops one that hasn't been started yet · \
 `/wan history` shows what was made and gives a video again, free
+The buttons under a video make another one (Again), change what was asked for (Edit and rerun) or go on from it (Extend)
 `/wan report` tells the moderators of a video that shouldn't be here · \
 `/wan privacy` says what is kept of you, gives it to you, and deletes it"""
 

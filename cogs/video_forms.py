@@ -18,6 +18,7 @@ from bot.jobs.again import Shape, settings_text
 from bot.jobs.job import Job, Request
 from bot.services import Services
 from cogs import choices
+from cogs.answering import on_time
 from cogs.forms import Form
 from cogs.making import making_of
 from cogs.uploads import Source
@@ -30,6 +31,7 @@ _LONGEST_PROMPT: Final = 4000
 _LONGEST_NEGATIVE: Final = 1000
 _LONGEST_SETTINGS: Final = 200
 _MOST_FILES: Final = 2
+_NOT_ENHANCED: Final = {"enhance_prompt": None}
 #: Discord's own limits
 _MOST_CHOICES: Final = 25
 _TITLE: Final = 45
@@ -75,7 +77,9 @@ class VideoForm(Form):
         self.settings.placeholder = shortened(text.replace("`", ""), _PLACEHOLDER) if keys else "This model has none."
 
     def fill_in(self, request: Request) -> None:
-        """Show what was asked for before."""
+        """Show what was asked for before. Raises ``Refusal`` for what no form holds."""
+        if len(request.prompt) > _LONGEST_PROMPT:
+            raise Refusal(f"This prompt is longer than the {_LONGEST_PROMPT:,} characters of a form: use `/wan video`.")
         self.prompt.default = request.prompt[:_LONGEST_PROMPT]
         self.negative.default = (request.negative_prompt or "")[:_LONGEST_NEGATIVE]
         self.settings.default = (settings_text(request.parameters) or "")[:_LONGEST_SETTINGS]
@@ -83,7 +87,8 @@ class VideoForm(Form):
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         """Make a video of it."""
         services: Services = interaction.client.services
-        before, model, kept = await self.basis(interaction, services)
+        async with on_time(interaction):
+            before, model, kept = await self.basis(interaction, services)
         attached = sources_of(self.files.values) or kept
         shape = Shape.read(self.shape.values[0]) if self.shape.values else Shape()
         wish = Wish(
@@ -194,12 +199,13 @@ class ExtendForm(VideoForm):
         if spec is None:
             raise Refusal("This model isn't offered any more. Press Extend again.")
         video = kept_video(services, job)
+        request = job.request if spec.enhances_prompt is not None else job.request.model_copy(update=_NOT_ENHANCED)
         if Mode.EXTEND in spec.modes:
-            return job.request, model, {"video": video}
+            return request, model, {"video": _smallest(video)}
         frame = video.with_name(f"{job.id}.last.png")
         if not frame.is_file():
             await services.videos.last_frame(video, frame)
-        return job.request, model, {"image": frame}
+        return request, model, {"image": frame}
 
 
 class AnimateForm(VideoForm):
@@ -268,7 +274,7 @@ def sources_of(files: Sequence[discord.Attachment]) -> dict[str, Source]:
 async def kept_job(services: Services, interaction: discord.Interaction[Any], job_id: str) -> Job:
     """A job of this guild of which everything is kept. Raises ``Refusal``."""
     job = await services.database.read(partial(store.load, job_id=job_id))
-    if job is None or job.guild_id != interaction.guild_id or job.purged_at is not None:
+    if job is None or job.guild_id != interaction.guild_id or job.purged_at is not None or job.removed_at is not None:
         raise Refusal("Nothing is kept of this video any more. `/wan video` makes a new one.")
     return job
 
@@ -300,6 +306,12 @@ async def extending_model(services: Services, interaction: discord.Interaction[A
             if mode in spec.modes:
                 return spec
     raise Refusal("No model that may be used here continues a video or starts from an image.")
+
+
+def _smallest(video: Path) -> Path:
+    """The copy that was made to fit the channel, if there is one."""
+    fitted = video.with_name(f"{video.stem}.fitted.mp4")
+    return fitted if fitted.is_file() else video
 
 
 def _nearest(default: _T, allowed: Sequence[_T]) -> _T:

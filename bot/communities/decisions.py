@@ -16,6 +16,7 @@ from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
 from bot.communities.rules import Community, Limits, ModelRule
 from bot.communities.words import LONGEST, normalised_rule
+from bot.communities.words import MOST as MOST_WORDS
 from bot.credits import ledger
 from bot.credits.accounts import Accounts
 from bot.credits.allowance import AllowanceRule
@@ -181,7 +182,14 @@ class Decisions:
     async def block_word(self, actor: Actor, text: str) -> Change:
         """Block a word or an expression. Raises ``Refusal`` when nothing of it can be looked for."""
         rule = _word_rule(text)
-        change = _plain(store.block_word, actor, text=rule)
+
+        def change(connection: Connection, before: Community) -> None:
+            if len(before.blocked_words) >= MOST_WORDS:
+                raise Refusal(
+                    f"**text**: {MOST_WORDS} words are blocked already. Unblock one first; `fox*` covers many."
+                )
+            store.block_word(connection, actor.guild_id, rule)
+
         return await self._decide(actor, What("words.block", rule), change, partial(describing.word, text=rule))
 
     async def unblock_word(self, actor: Actor, text: str) -> Change:
@@ -223,6 +231,14 @@ class Decisions:
         change = _plain(store.set_keep_days, actor, days=days)
         describe = partial(_kept, default=self._keep_days)
         return await self._decide(actor, What("options.keep_days"), change, describe)
+
+    async def channel_gone(self, guild_id: int, channel_id: int) -> None:
+        """A channel was deleted on Discord: nobody could choose it any more to take a rule back."""
+        await self._forget(guild_id, partial(store.forget_channel, guild_id=guild_id, channel_id=channel_id))
+
+    async def role_gone(self, guild_id: int, role_id: int) -> None:
+        """A role was deleted on Discord."""
+        await self._forget(guild_id, partial(store.forget_role, guild_id=guild_id, role_id=role_id))
 
     async def note(self, deed: Deed) -> bool:
         """Write down what somebody did beside the decisions; false: this interaction did it already."""
@@ -294,6 +310,18 @@ class Decisions:
             return Change(deed=deed, community=community, amount=amount)
 
         return await self._database.write(work)
+
+    async def _forget(self, guild_id: int, forget: Callable[[Connection], bool]) -> None:
+        def work(connection: Connection) -> Community | None:
+            store.lock_guild(connection, guild_id)
+            if not forget(connection):
+                return None
+            store.count_decision(connection, guild_id)
+            return self._communities.read(connection, guild_id)
+
+        community = await self._database.write(work)
+        if community is not None:
+            self._communities.keep(community)
 
     def _kept_in_mind(self, change: Change) -> Change:
         self._communities.keep(change.community)

@@ -116,7 +116,9 @@ def channel(channel_id: int | None) -> str:
 
 def keep_days(days: int | None, *, default: int) -> str:
     """``30 days``."""
-    return f"{default if days is None else days:,} days" + (" (the operator's choice)" if days is None else "")
+    number = default if days is None else days
+    text = "1 day" if number == 1 else f"{number:,} days"
+    return f"{text} (the operator's choice)" if days is None else text
 
 
 def _channels(channel_ids: Iterable[int]) -> str:

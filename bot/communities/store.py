@@ -133,6 +133,25 @@ def set_channel_rule(connection: Connection, guild_id: int, channel_id: int, *, 
     insert_or_replace(connection, channel_rules, guild_id=guild_id, channel_id=channel_id, is_allowed=is_allowed)
 
 
+def forget_channel(connection: Connection, guild_id: int, channel_id: int) -> bool:
+    """Drop every rule about a channel that was deleted; tells whether there was one."""
+    found = 0
+    for table in (channel_rules, model_rules):
+        key = (table.c.guild_id == guild_id, table.c.channel_id == channel_id)
+        found += connection.execute(delete(table).where(*key)).rowcount
+    logged = update(guilds).where(guilds.c.guild_id == guild_id, guilds.c.log_channel_id == channel_id)
+    return bool(found + connection.execute(logged.values(log_channel_id=None)).rowcount)
+
+
+def forget_role(connection: Connection, guild_id: int, role_id: int) -> bool:
+    """Drop every rule about a role that was deleted; tells whether there was one."""
+    found = 0
+    for table in (role_allowances, model_rules):
+        key = (table.c.guild_id == guild_id, table.c.role_id == role_id)
+        found += connection.execute(delete(table).where(*key)).rowcount
+    return bool(found)
+
+
 def block_word(connection: Connection, guild_id: int, text: str) -> None:
     """Block a normalised word or expression, under the lowest free number; nothing if it is blocked already."""
     ours = blocked_words.c.guild_id == guild_id

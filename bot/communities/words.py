@@ -6,8 +6,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+#: blocked words and expressions of one community
+MOST: Final = 500
 #: characters of a blocked word or expression, as typed
 LONGEST: Final = 60
 _WIDE: Final = {"W", "F"}
@@ -26,6 +29,11 @@ _INVISIBLE: Final = frozenset(
         ),
     )
 )
+
+
+#: so many are remembered: patterns of rules, and what becomes of a character
+_PATTERNS: Final = 4096
+_CHARACTERS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +76,21 @@ def broken_rule(prompt: str, rules: Iterable[BlockedWord]) -> int | None:
     return next((rule.number for rule in rules if _pattern(rule.text).search(text)), None)
 
 
+@lru_cache(_PATTERNS)
 def _pattern(rule: str) -> re.Pattern[str]:
-    # Python keeps the compiled pattern
-    words = [re.escape(word).replace(r"\*", r"[^ ]*") for word in rule.split()]
-    return re.compile(f" {' '.join(words)} ")
+    return re.compile(f" {' '.join(map(_part, rule.split()))} ")
 
 
+def _part(word: str) -> str:
+    """A word of a rule. Nothing in it goes back, or a prompt could keep the whole bot busy for hours."""
+    core = re.escape(word.strip("*"))
+    head = f"(?>[^ ]*?{core})" if word.startswith("*") and word.endswith("*") else core
+    if word.startswith("*") and not word.endswith("*"):
+        return f"(?>[^ ]*(?<={core}))"
+    return f"{head}[^ ]*+" if word.endswith("*") else head
+
+
+@lru_cache(_CHARACTERS)
 def _is_dropped(character: str) -> bool:
     # an accent stands above or below a letter or strikes it through, or is a vowel point of Hebrew or Arabic; the
     # marks of other scripts are as good as letters: without them ば would be は
@@ -82,6 +99,7 @@ def _is_dropped(character: str) -> bool:
     return is_accent or character in _INVISIBLE or unicodedata.category(character) in _DROPPED
 
 
+@lru_cache(_CHARACTERS)
 def _spaced(character: str) -> str:
     if unicodedata.category(character)[0] not in "LNM":
         return " "

@@ -20,6 +20,15 @@ _LOCK = 7_741_902_135
 _SCRIPTS = Path(__file__).parents[2] / "migrations"
 
 
+#: what a file's header says of a database that keeps a log beside it; none of our backups does
+_HAS_LOG = 2
+_HEADER = 20
+
+
+class StrayLog(OSError):  # noqa: N818 - it names what was found
+    """Beside a restored copy lies the log of the database that it took the place of: SQLite would mix the two."""
+
+
 class NewerDatabase(Exception):  # noqa: N818 - it names what was found
     """The database was migrated by a newer version of the bot."""
 
@@ -27,9 +36,11 @@ class NewerDatabase(Exception):  # noqa: N818 - it names what was found
 def migrate(url: str, *, now: datetime) -> Path | None:
     """Migrate to ``HEAD``; give the backup that was made before, if there was something to lose.
 
-    Raises ``NewerDatabase`` and ``BackupFailed``. A migration that fails leaves nothing behind.
+    Raises ``NewerDatabase``, ``BackupFailed`` and ``StrayLog``. A migration that fails leaves nothing behind.
     """
     parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        _check_log(Path(parsed.database))
     engine = sync_engine(parsed)
     try:
         # all of it is one transaction, so that nobody writes between the backup and the new schema
@@ -46,6 +57,16 @@ def version_of(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _check_log(path: Path) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    if not path.is_file() or not log.is_file() or not log.stat().st_size:
+        return
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+    if len(header) == _HEADER and header[-1] != _HAS_LOG and header.startswith(b"SQLite format 3"):
+        raise StrayLog(f"{log} isn't the log of this {path.name}, which is a copy: move it and {path.name}-shm away")
 
 
 def _wait_for_others(connection: Connection) -> None:

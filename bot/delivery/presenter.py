@@ -308,9 +308,13 @@ class DiscordPresenter:
             try:
                 await channel.get_partial_message(message_id).delete()
             except faults.DISCORD_ERRORS as error:
-                if faults.code_of(error) == faults.UNKNOWN_MESSAGE or faults.is_for_good(error):
+                if faults.code_of(error) in faults.GONE:
                     continue
                 log.warning("a video can't be deleted", job=job.id, why=str(error))
+                if faults.is_for_good(error):
+                    place = f"<#{job.channel_id}>"
+                    text = f"I can't see {place} any more. Give me **View Channel** there, or delete the video by hand."
+                    raise Refusal(text) from error
                 raise Refusal("Discord didn't delete it. Try again in a moment.") from error
 
     async def _tell(self, community: Community, text: str, *, view: discord.ui.View = MISSING) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from bot.clock import Clock
@@ -28,12 +29,12 @@ class Cancelling:
         self._presenter = presenter
         self._clock = clock
 
-    async def cancel(self, job_id: str, *, guild_id: int, user_id: int, is_moderator: bool = False) -> Job:
+    async def cancel(self, job_id: str, *, guild_id: int, user_id: int, moderates: Callable[[Job], bool]) -> Job:
         """Stop a member's job and give the credits back. Raises ``Refusal`` with the reason why not."""
         job = await self._database.read(partial(store.load, job_id=job_id))
         if job is None or job.guild_id != guild_id:
             raise Refusal("There is no such job here. `/wan cancel` shows yours as you type.")
-        if job.user_id != user_id and not is_moderator:
+        if job.user_id != user_id and not moderates(job):
             raise Refusal(f"This is {member_text(job.user_id)}'s video; only they can cancel it.")
         return await self._cancelled(job)
 

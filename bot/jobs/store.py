@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, RowMapping, Select, case, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, case, func, insert, literal, or_, select, update
 
 from bot.credits import ledger
 from bot.database.tables import Instant, job_events, jobs, ledger_entries
@@ -134,11 +134,10 @@ def remove_result(connection: Connection, job_id: str, *, now: datetime) -> Job:
     return _existing(connection, job_id)
 
 
-def posted_in(connection: Connection, guild_id: int, *, most: int) -> Sequence[Job]:
-    """The videos that stand in a guild's channels, the newest first."""
-    query = select(jobs).where(
-        jobs.c.guild_id == guild_id, jobs.c.result_message_id.is_not(None), jobs.c.removed_at.is_(None)
-    )
+def posted_in(connection: Connection, guild_id: int, channel_id: int, *, most: int) -> Sequence[Job]:
+    """The videos that stand in a channel, the newest first."""
+    place = (jobs.c.guild_id == guild_id, jobs.c.channel_id == channel_id)
+    query = select(jobs).where(*place, jobs.c.result_message_id.is_not(None), jobs.c.removed_at.is_(None))
     return _jobs(connection, query.order_by(jobs.c.created_at.desc()).limit(most))
 
 
@@ -211,7 +210,12 @@ def use_since(connection: Connection, guild_id: int, user_id: int, *, since: dat
     query = select(func.count(), func.coalesce(func.sum(jobs.c.quote), 0), func.coalesce(func.sum(is_own), 0)).where(
         jobs.c.guild_id == guild_id,
         jobs.c.created_at >= since,
-        or_(jobs.c.ended_at.is_(None), jobs.c.state == State.SUCCEEDED),
+        # what couldn't be posted is kept and given out again, so it counts
+        or_(
+            jobs.c.ended_at.is_(None),
+            jobs.c.state == State.SUCCEEDED,
+            and_(jobs.c.state == State.FAILED, jobs.c.reason == Reason.UNDELIVERABLE),
+        ),
         ~given_back.exists(),
     )
     guild_jobs, guild_credits, member_jobs = connection.execute(query).one()

@@ -108,14 +108,14 @@ class ChannelModeration(Deciding):
     async def allow_channel(self, interaction: discord.Interaction[Any], channel: Place) -> None:
         """Allow a channel."""
         change = await self.services.decisions.allow_channel(actor_of(interaction), channel.id)
-        await self.decided(interaction, change, "Videos may be made")
+        await self.decided(interaction, change, "Where videos may be made")
 
     @channel_group.command(name="deny", description="Make no videos in a channel.")
     @app_commands.describe(channel="Which channel; its threads follow it")
     async def deny_channel(self, interaction: discord.Interaction[Any], channel: Place) -> None:
         """Deny a channel."""
         change = await self.services.decisions.deny_channel(actor_of(interaction), channel.id)
-        await self.decided(interaction, change, "Videos may be made")
+        await self.decided(interaction, change, "Where videos may be made")
 
 
 class WordModeration(Deciding):

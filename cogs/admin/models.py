@@ -32,7 +32,11 @@ class ModelModeration(Deciding):
     model_group = app_commands.Group(name="models", description="Which models may be used, by whom, where; prices.")
 
     @model_group.command(name="allow", description="Allow a model.")
-    @app_commands.describe(model="Which model", channel="Only in this channel", role="Only for this role")
+    @app_commands.describe(
+        model="Which model",
+        channel="Allow it in this channel; elsewhere nothing changes",
+        role="Allow it for this role",
+    )
     async def allow(
         self,
         interaction: discord.Interaction[Any],

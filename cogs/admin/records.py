@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import discord
 from discord import app_commands
 
 from bot.communities import audit, describing
 from bot.communities.audit import Row
+from bot.communities.rules import Community
 from bot.delivery.words import LONGEST_MESSAGE, disarmed, member_text, relative_time, shortened
 from bot.errors import Refusal
 from bot.services import Services
-from bot.tree import answer_privately
+from bot.tree import answer_error, answer_privately
 from cogs.admin.deciding import Deciding, actor_of
 from cogs.paging import Page, answer_page
 
@@ -78,6 +80,14 @@ class OptionModeration(Deciding):
         """Change the options that are given."""
         if keep_days is None:
             raise Refusal("Name at least one option. `/wan-admin options show` shows them all.")
+        community = await self.community(interaction)
+        if shortens(community, keep_days, default=self.services.keep_days):
+            text = (
+                f"Keep things for {describing.keep_days(keep_days or None, default=self.services.keep_days)}? Prompts, "
+                "pictures and videos that are older are deleted within the hour. It can't be undone."
+            )
+            await answer_privately(interaction, text, view=keep_question(keep_days))
+            return
         change = await self.services.decisions.keep_for(actor_of(interaction), keep_days or None)
         await self.decided(interaction, change, "`keep_days`")
 
@@ -88,6 +98,49 @@ class OptionModeration(Deciding):
         kept = describing.keep_days(community.keep_days, default=self.services.keep_days)
         log_channel = describing.channel(community.log_channel_id)
         await answer_privately(interaction, f"`keep_days`: {kept}\nLog channel: {log_channel}")
+
+
+class KeepButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"wan-keep:(?P<days>[0-9]{1,4})"):
+    """Says yes to keeping things for a shorter time."""
+
+    def __init__(self, button: discord.ui.Button[discord.ui.View], *, days: int) -> None:
+        super().__init__(button)
+        self.days = days
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the custom id."""
+        del interaction
+        assert isinstance(item, discord.ui.Button)  # noqa: S101 - for the type alone
+        return cls(item, days=int(match["days"]))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Decide it."""
+        deciding = Deciding(interaction.client.services)
+        try:
+            change = await deciding.services.decisions.keep_for(actor_of(interaction), self.days or None)
+            await deciding.decided(interaction, change, "`keep_days`")
+        except Exception as error:  # noqa: BLE001 - every error becomes an answer, ours a line in the log
+            await answer_error(interaction, error)
+
+
+def keep_question(days: int) -> discord.ui.View:
+    """The button that says yes."""
+    view = discord.ui.View(timeout=None)
+    style = discord.ButtonStyle.danger
+    view.add_item(
+        discord.ui.Button[discord.ui.View](style=style, label="Delete what is older", custom_id=f"wan-keep:{days}")
+    )
+    view.stop()
+    return view
+
+
+def shortens(community: Community, days: int, *, default: int) -> bool:
+    """Whether something that is kept now would go."""
+    before = default if community.keep_days is None else community.keep_days
+    return (days or default) < before
 
 
 class AuditModeration(Deciding):
@@ -157,6 +210,6 @@ def _line(row: Row) -> str:
     who = member_text(deed.actor_id)
     target = f" {describing.target(deed.target)}" if deed.target else ""
     before, after = (shortened(", ".join(text.split("\n")), _LONGEST) for text in (deed.before, deed.after))
-    change = f": {before} → {after}" if before or after else ""
+    change = f": {before} → {after}" if before else f": {after}" if after else ""
     reason = f" · {disarmed(deed.reason, _LONGEST)}" if deed.reason else ""
     return f"{relative_time(row.created_at)} {who} **{deed.action.replace('.', ' ')}**{target}{change}{reason}"

@@ -26,6 +26,13 @@ async def decide(world: World, command: str, /, **options: Any) -> str:
     return text_of(answer)
 
 
+async def keep_for(world: World, days: int) -> None:
+    """Mona shortens how long things are kept, and says yes to what that deletes."""
+    asked = await world.mona.slash(world.channel, "wan-admin options set", keep_days=days)
+    assert asked.response is not None
+    await world.mona.click(asked.response, label="Delete what is older")
+
+
 async def ask(who: simcord.MemberActor, channel: simcord.ChannelHandle, command: str, /, **options: Any) -> str:
     """What a member is told, privately."""
     answer = await who.slash(channel, f"wan {command}", **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
@@ -17,6 +16,9 @@ from structlog.typing import EventDict
 
 from bot.database import engine
 from tests.discord.worlds import World, is_private, text_of
+from tests.imitations.pixeldojo import PixelDojoImitation
+
+WAN_22 = "pixeldojo/wan-2.2-standard"
 
 Trouble = Callable[[World], AbstractAsyncContextManager[None]]
 
@@ -53,15 +55,16 @@ async def full(world: World) -> AsyncGenerator[None]:
 @asynccontextmanager
 async def read_only(world: World) -> AsyncGenerator[None]:
     """The file system takes no changes."""
-    database: Any = world.app.services.database
+    database = world.app.services.database
+    opened: Any = database
 
     def refuse(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute("PRAGMA query_only=ON")
 
     await database.write(lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON"))
-    event.listen(database._engine, "connect", refuse)
+    event.listen(opened._engine, "connect", refuse)
     yield
-    event.remove(database._engine, "connect", refuse)
+    event.remove(opened._engine, "connect", refuse)
     # the connection that still refuses is given up
     with suppress(OperationalError):
         await database.write(lambda connection: connection.exec_driver_sql("SELECT 1"))
@@ -78,39 +81,44 @@ def failures(lines: list[EventDict]) -> list[str]:
 
 
 @troubles
-async def test_a_command_is_answered_and_costs_nothing(world: World, trouble: Trouble) -> None:
-    await world.video(prompt=LONG, duration=2)
-    await world.finish()
-    before = await world.account()
-    async with trouble(world):
+async def test_a_command_is_answered_and_costs_nothing(
+    dojo: World, vendor: PixelDojoImitation, trouble: Trouble
+) -> None:
+    vendor.polls = 0
+    await dojo.video(prompt=LONG, model=WAN_22)
+    await dojo.finish()
+    before = await dojo.account()
+    async with trouble(dojo):
         with capture_logs() as lines:
-            answer = await world.alice.slash(world.channel, "wan video", prompt=LONG, duration=2)
+            answer = await dojo.alice.slash(dojo.channel, "wan video", prompt=LONG, model=WAN_22)
         assert is_private(answer)
         assert "Something went wrong on our side, and the operator was told." in text_of(answer)
         assert "if none did, nothing was charged" in text_of(answer)
-    world.seen += world.env.errors
+    dojo.seen += dojo.env.errors
     assert failures(lines) == ["a command failed"]
-    assert await world.account() == before
-    assert len(await world.jobs()) == 1
-    await world.video(prompt="After", duration=2)
-    await world.finish()
-    assert len(world.posted()) == 2
+    assert await dojo.account() == before
+    assert (len(await dojo.jobs()), len(vendor.submissions)) == (1, 1)
+    await dojo.video(prompt="After", model=WAN_22)
+    await dojo.finish()
+    assert len(dojo.posted()) == 2
 
 
 @pytest.mark.parametrize("trouble", [locked, read_only])
-async def test_a_video_under_way_waits_and_is_posted_once(world: World, trouble: Trouble) -> None:
-    answer = await world.video(prompt="A cat", duration=2)
-    async with trouble(world):
+async def test_a_video_under_way_waits_and_is_posted_once(
+    dojo: World, vendor: PixelDojoImitation, trouble: Trouble
+) -> None:
+    answer = await dojo.video(prompt="A cat", model=WAN_22)
+    vendor.finish(vendor.submissions[0].job_id)
+    async with trouble(dojo):
         with capture_logs() as lines:
-            while len(failures(lines)) < 3:
-                await world.advance(30)
-                await asyncio.sleep(0.05)  # drawing takes real time
+            for _ in range(4):
+                await dojo.advance(31)
         assert text_of(answer).startswith("Running")
-        assert world.posted() == []
-    assert failures(lines) == ["a step failed; the job goes on in a while"] * 3
-    await world.finish()
-    await world.advance(30)
+        assert dojo.posted() == []
+    assert failures(lines) == ["a step failed; the job goes on in a while"] * 4
+    await dojo.finish()
+    await dojo.advance(31)
     assert text_of(answer).startswith("Done")
-    assert len(world.posted()) == 1
-    account = await world.account()
-    assert (account.available, account.held) == (99, 0)
+    assert len(dojo.posted()) == 1
+    account = await dojo.account()
+    assert (account.available, account.held) == (185, 0)

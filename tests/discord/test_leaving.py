@@ -18,6 +18,7 @@ from bot.database.tables import audit, guilds, jobs
 from bot.jobs import store
 from bot.jobs.job import Job, Reason, State
 from bot.jobs.leaving import Shards
+from tests.discord.steps import keep_for
 from tests.discord.traces import files_below, traces
 from tests.discord.worlds import World, is_private, open_world, text_of
 
@@ -149,7 +150,7 @@ async def test_a_guild_that_comes_back_finds_its_decisions_and_its_kept_videos(w
 async def test_what_is_known_of_a_guild_is_deleted_some_time_after_it_was_left(world: World) -> None:
     await world.video(prompt="A purple elephant", duration=2)
     await world.finish()
-    await world.mona.slash(world.channel, "wan-admin options set", keep_days=3)
+    await keep_for(world, 3)
     await world.mona.slash(world.channel, "wan-admin models deny", model="demo")
     await world.mona.slash(world.channel, "wan-admin credits grant", member=world.alice, amount=9, reason="Elephants")
     await world.mona.slash(world.channel, "wan-admin members block", member=world.bob, reason="Spam")

@@ -17,6 +17,7 @@ from bot.credits import ledger
 from bot.database.tables import accounts, audit, job_events, jobs, ledger_entries
 from bot.jobs.job import State
 from providers.types import Mode
+from tests.discord.steps import keep_for
 from tests.discord.traces import bytes_of, files_below, traces
 from tests.discord.worlds import World, all_text, is_private, labels, open_world, picture, text_of
 
@@ -76,7 +77,7 @@ async def test_what_is_kept_and_for_how_long_is_told(world: World) -> None:
     assert "stay in their channels until somebody removes them" in text_of(answer)
     assert answer.response is not None
     assert labels(answer.response) == ["Get my data", "Delete my data"]
-    await world.mona.slash(world.channel, "wan-admin options set", keep_days=1)
+    await keep_for(world, 1)
     assert "for a day after a video's end" in text_of(await privacy(world.alice, world.channel))
     assert "for 30 days" in text_of(await privacy(world.alice_elsewhere, world.elsewhere_channel))
 

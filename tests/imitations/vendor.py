@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 from urllib.parse import urlsplit
 
@@ -211,6 +212,8 @@ class VendorImitation(ABC):
         self.jobs: dict[str, Job] = {}
         self.calls: list[Call] = []
         self.port = 0
+        #: by which it counts the requests of a minute; monotonic seconds
+        self.seconds: Callable[[], float] = time.monotonic
         self._fetch = fetch or fetch_over_http
         self._now = now
         self._next_faults: dict[Route, deque[Fault]] = defaultdict(deque)
@@ -311,7 +314,7 @@ class VendorImitation(ABC):
         """Put in front of a handler what is the same for all: count, limit, key, faults."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            call = Call(route, time.monotonic(), request.path)
+            call = Call(route, self.seconds(), request.path)
             self.calls.append(call)
             response = await self._answer(route, handler, request, public=public)
             call.status = response.status
@@ -336,8 +339,9 @@ class VendorImitation(ABC):
         return await self._go_wrong(fault, request)
 
     def _over_limit(self) -> bool:
-        since = time.monotonic() - 60
-        recent = sum(call.at > since and call.route not in _NOT_COUNTED for call in self.calls)
+        since = self.seconds() - 60
+        last_minute = takewhile(lambda call: call.at > since, reversed(self.calls))
+        recent = sum(call.route not in _NOT_COUNTED for call in last_minute)
         return self.requests_per_minute is not None and recent > self.requests_per_minute
 
     def _fault(self, route: Route) -> Fault | None:

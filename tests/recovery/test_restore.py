@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -11,19 +12,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 import simcord
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, make_url, select
 
 from bot.credits import ledger
 from bot.database.backup import copy_of
-from bot.database.engine import Database
+from bot.database.engine import Database, sync_engine
+from bot.database.migrate import StrayLog, migrate
 from bot.database.tables import accounts, jobs
 from bot.jobs.job import Reason, State
 from bot.settings import Settings
+from tests.clocks import NOON
 from tests.discord.worlds import enforce_nonces, harden, list_as_discord, picture
-from tests.imitations.discord_server import Delay
+from tests.imitations.discord_server import Delay, Interaction
 from tests.imitations.pixeldojo import HANG_AFTER_JOB, PixelDojoImitation, Route
-from tests.recovery.processes import PATIENCE, ROOT, Stage, until
+from tests.recovery.processes import ROOT, Stage, until
 from tests.recovery.test_sweep import NEVER, Fuse, Life, go_on, life
 
 T = TypeVar("T")
@@ -150,6 +154,11 @@ async def test_whenever_the_copy_was_made_nothing_is_submitted_or_posted_twice(t
     assert commit >= 8
 
 
+def has_card(stage: Stage, run: Interaction) -> bool:
+    job = stage.books.job(run)
+    return job is not None and job.card_message_id is not None
+
+
 async def back_up(stage: Stage, target: Path) -> None:
     """Run ``wanbot backup`` beside the bot."""
     environment = {**stage.settings, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
@@ -175,8 +184,7 @@ async def test_a_backup_of_jobs_under_way_is_restored_after_they_were_finished(t
             states = [State.DELIVERING, State.RUNNING, State.SUBMITTING, State.QUEUED]
             for run, state in zip(runs, states, strict=True):
                 await stage.reached(run, state)
-            await queued.answered(PATIENCE)
-            await until(lambda: stage.books.job(queued).card_message_id, lambda: bot.lines)
+            await until(lambda: has_card(stage, queued), lambda: bot.lines)
             await back_up(stage, copy)
             await stage.kill(bot)
         stage.discord.faults.clear()
@@ -190,7 +198,8 @@ async def test_a_backup_of_jobs_under_way_is_restored_after_they_were_finished(t
         for name in ("wanbot.db", "wanbot.db-wal", "wanbot.db-shm"):
             stage.books.path.with_name(name).unlink(missing_ok=True)
         copy.rename(stage.books.path)
-        assert [stage.books.job(run).state for run in runs] == states
+        found = [stage.books.job(run) for run in runs]
+        assert [job.state for job in found if job is not None] == states
         async with stage.serving() as bot:
             for run in (delivering, running, submitting):
                 await stage.done(run)
@@ -203,3 +212,36 @@ async def test_a_backup_of_jobs_under_way_is_restored_after_they_were_finished(t
         assert len(stage.vendor.submissions) == 3
         assert [len(stage.videos(run)) for run in runs] == [1, 1, 1, 1]
         stage.books.check()
+
+
+def test_a_log_that_was_left_beside_a_restored_copy_stops_the_start(tmp_path: Path) -> None:
+    path, copy = tmp_path / "wanbot.db", tmp_path / "copy.db"
+    log = path.with_name("wanbot.db-wal")
+    url = f"sqlite:///{path}"
+    migrate(url, now=NOON)
+    engine = sync_engine(make_url(url))
+
+    def book() -> None:
+        with engine.begin() as connection:
+            ledger.grant(connection, ledger.account_of(connection, 1, 2), 5, now=NOON)
+
+    def available() -> int:
+        with engine.begin() as connection:
+            return ledger.account_of(connection, 1, 2).available
+
+    with engine.connect():
+        book()
+        copy_of(path, copy)
+        book()
+        left = log.read_bytes()
+    assert available() == 10
+    # the process was killed, and only the database itself was replaced
+    shutil.copyfile(copy, path)
+    log.write_bytes(left)
+    with pytest.raises(StrayLog, match=r"move it and wanbot\.db-shm away"):
+        migrate(url, now=NOON)
+    assert log.read_bytes() == left
+    log.unlink()
+    assert migrate(url, now=NOON) is None
+    assert available() == 5
+    engine.dispose()

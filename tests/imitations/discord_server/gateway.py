@@ -135,6 +135,11 @@ class Gateway:
             if session.connection is not None:
                 session.connection.babble(text)
 
+    def close(self, code: int) -> None:
+        """End every socket with a code of Discord's."""
+        for connection in self._connections:
+            connection.close(code)
+
     def drop(self, how: Drop = "close", *, resumable: bool = True) -> None:
         """Lose all sockets: by a close frame, by cutting the connection, or by asking for a reconnect."""
         if not resumable:
