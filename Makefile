@@ -1,6 +1,6 @@
 # Everything sets itself up: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help setup playground demo run test check format clean
+.PHONY: help setup playground demo run test soak check audit secrets format clean
 
 TOOLS := .tools
 # uv from the PATH when there is one, else one of our own below this folder
@@ -32,13 +32,22 @@ run: setup ## serve Discord; needs DISCORD_TOKEN
 test: setup ## run every test
 	$(RUN) pytest -n auto $(ARGS)
 
-check: setup ## lint, types, layers, then every test
+soak: setup ## kill bots 300 times at random instants, and check their books (ARGS="--kills 50 --seed 7")
+	@$(RUN) python -m tests.recovery.soak $(ARGS)
+
+check: setup ## lint, types, layers, keys, known vulnerabilities, then every test
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) lint-imports
 	$(RUN) pyright
 	$(RUN) hadolint Dockerfile
-	$(MAKE) test
+	$(MAKE) secrets audit test
+
+audit: setup ## ask for known vulnerabilities of what uv.lock names
+	$(RUN) .ci/audit
+
+secrets: setup ## look for keys in every file that git knows
+	$(RUN) .ci/secrets
 
 format: setup ## put the code into its form
 	$(RUN) ruff check --fix

@@ -197,7 +197,7 @@ def test_whatever_was_written_is_one_harmless_line_of_bounded_length(text: str, 
     assert not any(unicodedata.category(each) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for each in bare)
     assert len(harmless.splitlines()) <= 1
     assert not re.search(r"@(?!\u200b)", harmless)
-    assert "://" not in harmless
+    assert not re.search(r"(?<!\\)(?:\\\\)*://", harmless), "no address is a link"
     assert not re.match(r"\d+\. ", harmless)
     assert not re.search(r"(?<!\\)(?:\\\\)*[*_~`|>#\[\]()<-]", harmless)
     assert not re.search(r"(?<!\\)(?:\\\\)*\\$", harmless), "no escape at the end reaches what follows"
