@@ -164,10 +164,10 @@ STEPS = [
     ),
     Step(
         command="options set",
-        options=lambda _, __: {"keep_days": 3},
+        options=lambda _, __: {"keep_days": 40},
         action="options.keep_days",
         before="30 days (the operator's choice)",
-        after="3 days",
+        after="40 days",
     ),
 ]
 

@@ -442,7 +442,7 @@ _REPEATED: dict[str, Setup] = {
     "members block": lambda world: {"member": world.bob, "reason": "Spam"},
     "members unblock": lambda world: {"member": world.bob},
     "log": lambda world: {"channel": world.channel},
-    "options set": lambda _: {"keep_days": 3},
+    "options set": lambda _: {"keep_days": 40},
 }
 
 
