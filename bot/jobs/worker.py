@@ -26,6 +26,7 @@ from bot.jobs.delivering import Delivery
 from bot.jobs.inputs import generation_request, needs_links
 from bot.jobs.job import Job, Reason, State
 from bot.jobs.lifecycle import Step
+from bot.jobs.lines import Lines
 from bot.jobs.pauses import Pauses
 from bot.jobs.presenting import CardGone, NotNow, Presenter, Sight
 from bot.jobs.schedule import Situation, seconds_to_next_look
@@ -33,7 +34,7 @@ from bot.jobs.turns import next_to_start, places, ready_at
 from providers.contract import Provider
 from providers.errors import AuthFailed, ContractBroken, ProviderError, Unavailable
 from providers.registry import Registry
-from providers.types import ModelSpec, Pending, Submission
+from providers.types import ModelSpec, Pending, Submission, TaskStatus
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -55,6 +56,11 @@ _QUEUE_EVERY: Final = timedelta(seconds=30)
 _SET_BACK: Final = timedelta(minutes=1)
 #: so many cards of a long queue are made in one go
 _SHOWN_AT_ONCE: Final = 50
+#: so many looks, and so many deliveries, for each provider at once: it has its budget, we have our sockets
+_AT_ONCE: Final = 16
+_IN_LINE: Final = frozenset({State.RUNNING, State.DELIVERING})
+#: past its deadline a job waits so long for its last look, and for the answer
+_LAST_LOOK: Final = timedelta(seconds=30)
 
 
 @dataclass(slots=True)
@@ -68,6 +74,8 @@ class Watch:
     retry_after: float | None = None
     progress: float | None = None
     delivering_since: datetime | None = None
+    #: its deadline has passed while it waited to be looked at
+    is_too_late: bool = False
     #: what the vendor said to the submission, until it is stored: nobody says it twice
     answer: Submission | ProviderError | None = None
 
@@ -110,6 +118,8 @@ class Worker:
         #: how many of them each provider has
         self._running = Counter[str]()
         self._steps: dict[str, asyncio.Task[None]] = {}
+        #: due jobs that wait until there is room for them
+        self._lines = Lines(at_once=_AT_ONCE)
         self._queue_at: datetime | None = None
         #: the time of the last look
         self._looked_at: datetime | None = None
@@ -212,8 +222,28 @@ class Worker:
         self._looked_at = now
 
     def _taken_from_agenda(self, now: datetime) -> list[Watch]:
-        watches = map(self._watches.get, self._agenda.pop_due(now))
-        return [watch for watch in watches if watch is not None and watch.job.id not in self._steps]
+        """Those whose time has come, and for whom there is room."""
+        watches = [self._watches[job_id] for job_id in self._agenda.pop_due(now) if job_id in self._watches]
+        due = [watch for watch in watches if self._is_let_go(watch, now)]
+        return due + [self._watches[job_id] for job_id in self._lines.let_go()]
+
+    def _is_let_go(self, watch: Watch, now: datetime) -> bool:
+        """Whether a job goes on without standing in line; those that stand there are heard of when it is too late."""
+        job = watch.job
+        if job.id in self._steps:
+            # it planned ahead before its step was over
+            self._agenda.put(job.id, now + _SHORT_WAIT)
+            return False
+        if job.state not in _IN_LINE:
+            return True
+        watch.is_too_late = self._lines.is_waiting(job.id) and job.deadline is not None and now >= job.deadline
+        if watch.is_too_late:
+            self._lines.leave(job.id)
+            return True
+        self._lines.join(job.id, f"{_provider_name(job)} {job.state}")
+        if job.state is State.RUNNING and job.deadline is not None:
+            self._agenda.put(job.id, max(job.deadline, now) + _LAST_LOOK)
+        return False
 
     def _start(self, name: str, step: Coroutine[None, None, None]) -> None:
         self._steps[name] = asyncio.create_task(step, name=f"job {name}")
@@ -280,6 +310,7 @@ class Worker:
             self._faults.pop(job_id, None)
         finally:
             self._steps.pop(job_id, None)
+            self._lines.leave(job_id)
             self._wake.set()
 
     async def _after_fault(self, watch: Watch) -> None:
@@ -301,7 +332,7 @@ class Worker:
         elif watch.job.state is State.DELIVERING:
             # also without its provider: the video may be here already
             await self._deliver(watch, offer)
-        elif offer is None:
+        elif offer is None or watch.is_too_late:
             await self._wait_for_provider(watch)
         elif watch.job.state is State.RUNNING:
             await self._look(watch, *offer)
@@ -418,7 +449,7 @@ class Worker:
         return True
 
     async def _look(self, watch: Watch, provider: Provider, spec: ModelSpec) -> None:
-        outcome = await outcome_of(provider.status(watch.job.task_id or "", spec))
+        outcome = await outcome_of(self._in_time(watch.job, provider.status(watch.job.task_id or "", spec)))
         is_paused_now = self._note_trouble(provider, outcome, watch.job)
         watch.looks += 1
         watch.failures = watch.failures + 1 if isinstance(outcome, ProviderError) else 0
@@ -521,7 +552,18 @@ class Worker:
             requests_per_minute=None if provider is None else provider.requests_per_minute,
             running=running,
         )
-        return seconds_to_next_look(situation, chance=self._chance())
+        wait = seconds_to_next_look(situation, chance=self._chance())
+        deadline = watch.job.deadline
+        return wait if deadline is None else min(wait, max(0.0, (deadline - self._clock()).total_seconds()))
+
+    async def _in_time(self, job: Job, look: Coroutine[None, None, TaskStatus]) -> TaskStatus:
+        """A look that is given up soon after the deadline, be it that its vendor is silent or takes no request."""
+        left = timedelta() if job.deadline is None else max(timedelta(), job.deadline - self._clock())
+        try:
+            async with asyncio.timeout((left + _LAST_LOOK).total_seconds()):
+                return await look
+        except TimeoutError as error:
+            raise Unavailable("no answer until the deadline") from error
 
     def _later(self, watch: Watch, wait: timedelta) -> None:
         if watch.job.state is State.QUEUED:
@@ -547,6 +589,7 @@ class Worker:
         if watch is not None:
             self._running[_provider_name(watch.job)] -= 1
         self._agenda.discard(job_id)
+        self._lines.leave(job_id)
         self._faults.pop(job_id, None)
         self._doubtful.discard(job_id)
         # should it wait again, its card shows something else by then

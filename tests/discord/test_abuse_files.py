@@ -162,6 +162,43 @@ async def test_a_picture_is_kept_without_whatever_else_it_was(
     await roomy.finish()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            b"",
+            b"%PDF-1.7",
+            b"#!/bin/sh\nid",
+            picture(),
+            small_video()[:-300],
+            iso(b"isom"),
+            b"\x1a\x45\xdf\xa3" + bytes(99),
+        ),
+        b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
+        b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+    ],
+    ids=[
+        "nothing",
+        "a document",
+        "a script",
+        "a picture",
+        "half a clip",
+        "a beginning",
+        "another",
+        "a list",
+        "a list of files",
+    ],
+)
+async def test_whatever_is_attached_in_place_of_a_clip_is_refused_by_the_name_of_the_option(
+    dojo: World, content: bytes
+) -> None:
+    said = await refused(dojo, model="pixeldojo/wan-2.7-i2v", video=("clip.mp4", content))
+    assert said.startswith("**video**: ")
+    assert said.endswith(".")
+    assert "root" not in said
+    assert files_below(dojo.settings.data_dir) == []
+
+
 async def test_a_file_that_discord_does_not_hand_over_is_asked_for_again(roomy: World) -> None:
     roomy.env.backend.cdn.get = lambda url: None
     said = await refused(roomy, image=("a.png", picture()))

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import simcord
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bot.database.engine import Database
-from bot.database.tables import ledger_entries
+from bot.database.tables import jobs, ledger_entries
 from bot.jobs import store
 from tests.discord.conftest import SimulatedLinks
 from tests.discord.restarts import restarted
@@ -146,6 +146,22 @@ async def test_a_late_video_is_looked_for_after_a_restart_too(dojo: World, vendo
         await look(dojo)
         assert len(dojo.posted()) == 1
         assert "It came late, so it is free." in text_of(answer)
+        assert await waiting(dojo) == 0
+
+
+async def test_a_late_video_that_a_restored_copy_knows_nothing_of_is_not_posted_again(
+    dojo: World, vendor: PixelDojoImitation
+) -> None:
+    answer = await expire(dojo, vendor)
+    (job,) = await dojo.jobs()
+    vendor.finish(vendor.submissions[0].job_id)
+    await look(dojo)
+    as_before = update(jobs).values(late_until=job.late_until, result_message_id=None, version=job.version)
+    await dojo.app.services.database.write(lambda c: c.execute(as_before))
+    async with restarted(dojo):
+        await look(dojo)
+        assert len(dojo.posted()) == 1
+        assert f"[Watch it]({dojo.posted()[0].jump_url})" in text_of(answer)
         assert await waiting(dojo) == 0
 
 

@@ -48,7 +48,7 @@ from tests.property.reference import Guild, Period, Why, period_of, start_of
 T = TypeVar("T")
 
 #: how many orders of events are tried, and of how many steps
-EXAMPLES: Final = {"sqlite": 45, "postgres": 16}
+EXAMPLES: Final = {"sqlite": 40, "postgres": 15}
 STEPS: Final = 40
 
 _GUILDS: Final = (0, 1)

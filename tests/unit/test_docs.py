@@ -31,6 +31,8 @@ NOTES: Final = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 _SETTING_ROW: Final = re.compile(r"^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]*)`)? ?\|", re.MULTILINE)
 #: ``# DATA_DIR=data``
 _EXAMPLE_LINE: Final = re.compile(r"^# ([A-Z][A-Z0-9_]+)=(.*)$", re.MULTILINE)
+#: ``tests/unit/test_docs.py::test_it``
+_PROOF: Final = re.compile(r"`(tests/[\w/.]+)((?:::\w+)?)`")
 _LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -99,6 +101,20 @@ def test_the_picture_of_a_jobs_states_is_the_lifecycle() -> None:
     ends = [(str(state), "[*]") for state in State if not state.is_open]
     assert len(drawn) == len(picture.strip().splitlines())
     assert sorted(drawn) == sorted([("[*]", "queued"), *allowed, *ends])
+
+
+def test_every_fault_is_proved_by_tests_that_there_are() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith(("| Fault", "| ---"))]
+    assert len(rows) > 50
+    assert [row for row in rows if not _PROOF.search(row)] == []
+    assert [path + name for path, name in _PROOF.findall(text) if not is_there(path, name)] == []
+
+
+def is_there(path: str, name: str) -> bool:
+    """Whether a test, or a file or folder of tests, exists."""
+    place = ROOT / path
+    return place.exists() if not name else place.is_file() and f"def {name[2:]}(" in place.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -17,6 +17,7 @@ from bot.database.engine import open_database
 from bot.jobs import store
 from bot.jobs.job import Job, Reason, State
 from bot.jobs.lifecycle import MOST_FAULTS, Posted, PostTrouble
+from bot.jobs.presenting import NotNow
 from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
 from providers.types import Finished, KnownTask, ModelSpec, TaskStatus
@@ -185,6 +186,65 @@ class BusyDiscord(Discord):
 
     async def find_video(self, job: Job) -> Posted | PostTrouble | None:
         return self.found
+
+
+class KnowingDiscord(Discord):
+    """Its cards say this of every job."""
+
+    says: State | None = State.QUEUED
+    is_away: bool = False
+
+    async def shown_state(self, job: Job) -> State | None:
+        if self.is_away:
+            raise NotNow("503")
+        return self.says
+
+
+async def waiting(works: Works, discord: Discord) -> tuple[Job, Any]:
+    """The fourth job of a member, which waits for the others; all of them were accepted in an earlier run."""
+    works.discord, works.vendor = discord, Vendor()
+    accepted = [await works.accept(number) for number in range(1, 5)]
+    for job in accepted[:3]:
+        await works.database.inner.write(partial(store.move, job=job, step=SUBMITTING, now=works.clock.now))
+    worker = works.worker()
+    worker.resume(accepted[3])
+    return accepted[3], worker
+
+
+@pytest.mark.parametrize("says", [State.QUEUED, None])
+async def test_a_waiting_job_of_an_earlier_run_keeps_its_place(works: Works, says: State | None) -> None:
+    discord = KnowingDiscord()
+    discord.says = says
+    job, worker = await waiting(works, discord)
+    await worker.run_once()
+    assert (await works.job(job)).state is State.QUEUED
+    assert discord.shown == [(job.id, State.QUEUED)]
+
+
+async def test_a_waiting_job_whose_card_knows_more_ends_before_its_card_is_painted_over(works: Works) -> None:
+    discord = KnowingDiscord()
+    discord.says = State.SUCCEEDED
+    job, worker = await waiting(works, discord)
+    await worker.run_once()
+    job = await works.job(job)
+    assert (job.state, job.reason) == (State.FAILED, Reason.RESTORED)
+    assert discord.shown == [(job.id, State.FAILED)]
+    assert works.vendor.submissions == 0
+
+
+async def test_a_waiting_job_is_not_submitted_before_its_card_could_be_read(works: Works) -> None:
+    works.discord, works.vendor = discord, vendor = KnowingDiscord(), Vendor()
+    discord.is_away = True
+    job = await works.accept()
+    worker = works.worker()
+    worker.resume(job)
+    for _ in range(3):
+        await worker.run_once()
+        works.clock.advance(10)
+    assert vendor.submissions == 0
+    discord.is_away = False
+    await worker.run_once()
+    assert (vendor.submissions, (await works.job(job)).state) == (1, State.RUNNING)
 
 
 async def delivered(works: Works, found: Posted | PostTrouble | None, *, is_attempted: bool) -> Job:
