@@ -43,6 +43,10 @@ class LyingVendor(PixelDojoImitation):
     def _video_link(self, job: vendors.Job) -> str:
         return self.links[job.id]
 
+    def detour(self, link: str) -> str:
+        """A link to the vendor's own server, which leads on to another."""
+        return f"http://127.0.0.1:{self.port}/elsewhere?{urlencode({'to': link})}"
+
     async def _elsewhere(self, request: web.Request) -> web.Response:
         self.redirects += 1
         return web.Response(status=302, headers={"Location": request.query["to"]})
@@ -110,7 +114,8 @@ async def test_no_link_of_a_vendors_leads_inside(tmp_path: Path, links: Simulate
             ports = {"there": neighbour.port, "own": vendor.port}
             direct = [link.format(**ports) for link in (*INSIDE, *FOREIGN)]
             refused = [link.format(**ports) for link in (*INSIDE[::6], *FOREIGN)]
-            detours = [f"http://127.0.0.1:{vendor.port}/elsewhere?{urlencode({'to': link})}" for link in refused]
+            detours = [vendor.detour(link) for link in refused]
+            detours.append(vendor.detour(vendor.detour(direct[0])))
             jobs = await _made(world, vendor, [*direct, *detours])
             assert {job.state for job in jobs.values()} == {State.FAILED, State.EXPIRED}
             for link, job in jobs.items():
