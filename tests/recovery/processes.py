@@ -130,6 +130,13 @@ class BotProcess:
         return self._running.pid
 
     @property
+    def peak_memory(self) -> int:
+        """The most bytes of memory that it has had so far, its children not counted; 0 where only Linux would tell."""
+        status = Path(f"/proc/{self.pid}/status")
+        lines = status.read_text().splitlines() if status.exists() else []
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+    @property
     def is_over(self) -> bool:
         """Whether the process has ended."""
         return self._running.returncode is not None
