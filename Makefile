@@ -1,6 +1,6 @@
 # Everything sets itself up: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help setup playground demo run test soak check audit secrets format clean
+.PHONY: help setup playground demo run test soak check audit secrets texts format clean
 
 TOOLS := .tools
 # uv from the PATH when there is one, else one of our own below this folder
@@ -48,6 +48,9 @@ audit: setup ## ask for known vulnerabilities of what uv.lock names
 
 secrets: setup ## look for keys in every file that git knows
 	$(RUN) .ci/secrets
+
+texts: setup ## gather the marked texts into the catalogues, and compile these
+	$(RUN) .ci/texts
 
 format: setup ## put the code into its form
 	$(RUN) ruff check --fix

@@ -256,7 +256,7 @@ def _services(ground: _Ground) -> Services:
         leaving=Leaving(database=database, communities=communities, worker=worker, presenter=presenter, clock=clock),
         forgetting=Forgetting(
             database=database,
-            member_keys=ground.member_keys,
+            accounts=accounts,
             erasing=_erasing(ground),
             clock=clock,
             chance=_bits_of_ids,
@@ -299,6 +299,7 @@ def _retention(ground: _Ground, communities: Communities) -> Retention:
         departed=DepartedGuilds(
             database=database,
             communities=communities,
+            accounts=Accounts(member_keys=ground.member_keys),
             erasing=erasing,
             is_present=lambda guild_id: ground.bot.get_guild(guild_id) is not None,
             keep_days=settings.keep_days,

@@ -25,6 +25,7 @@ from bot.database.engine import Database
 from bot.delivery import faults
 from bot.jobs.leaving import Shards
 from bot.services import Services
+from bot.translator import CatalogueTranslator
 from bot.tree import Tree
 
 log = structlog.stdlib.get_logger(__name__)
@@ -73,6 +74,7 @@ class WanBot(commands.AutoShardedBot):
         """Load the cogs, then tell Discord of the commands if they changed."""
         for extension in EXTENSIONS:
             await self.load_extension(extension)
+        await self.tree.set_translator(CatalogueTranslator())
         try:
             async with asyncio.timeout(_SYNC_TIME):
                 await self.sync_commands(self.services.database)
@@ -82,7 +84,7 @@ class WanBot(commands.AutoShardedBot):
 
     async def sync_commands(self, database: Database) -> bool:
         """Sync only a definition that Discord hasn't got: it counts them, 200 new names a day."""
-        definition = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        definition = await self.definition()
         text = json.dumps(definition, sort_keys=True, default=str)
         name = f"commands of {self.application_id}"
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
@@ -92,6 +94,11 @@ class WanBot(commands.AutoShardedBot):
         await database.write(partial(remembered.remember, name=name, value=fingerprint))
         log.info("commands synced", commands=[command.name for command in self.tree.get_commands()])
         return True
+
+    async def definition(self) -> list[dict[str, Any]]:
+        """Every command with its names and descriptions in each language, as Discord is told of them."""
+        translator = CatalogueTranslator()
+        return [await command.get_translated_payload(self.tree, translator) for command in self.tree.get_commands()]
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """Ask the API for the gateway's address, with shards or without, then connect."""

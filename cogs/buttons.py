@@ -18,6 +18,7 @@ from bot.delivery.words import credits_text
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job
+from bot.languages import _
 from bot.services import Services
 from bot.tree import answer_error
 from cogs.admin.records import KeepButton, audit_page
@@ -63,7 +64,7 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], temp
     async def _act(self, interaction: discord.Interaction[Any], services: Services) -> None:
         act = _ACTIONS.get(self.action)
         if act is None:
-            raise Refusal("This button is of an older version; it does nothing any more.")
+            raise Refusal(_("This button is of an older version; it does nothing any more."))
         await act(interaction, services, self.job_id)
 
 
@@ -89,7 +90,7 @@ async def _report(interaction: discord.Interaction[Any], services: Services, job
 async def _details(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
     job = await services.database.read(partial(store.load, job_id=job_id))
     if job is None or job.guild_id != interaction.guild_id:
-        raise Refusal("Nothing is kept of this video any more.")
+        raise Refusal(_("Nothing is kept of this video any more."))
     spec = services.registry.every.get(job.model)
     embed = details_embed(job, job.model if spec is None else spec.name)
     await interaction.response.send_message(embed=embed, ephemeral=True, allowed_mentions=NO_MENTIONS)
@@ -115,13 +116,14 @@ _ACTIONS: Final[Mapping[str, _Act]] = {
 
 def details_embed(job: Job, model_name: str) -> discord.Embed:
     """Everything that is known of a job."""
-    embed = discord.Embed(title=WORDS[job.state], description=prompt_text(job, 2000) or "No prompt.")
-    embed.add_field(name="Model", value=model_name)
-    embed.add_field(name="Price", value=credits_text(job.quote))
-    embed.add_field(name="Options", value=kept_options(job), inline=False)
+    embed = discord.Embed(title=_(WORDS[job.state]), description=prompt_text(job, 2000) or _("No prompt."))
+    embed.add_field(name=_("Model"), value=model_name)
+    embed.add_field(name=_("Price"), value=credits_text(job.quote))
+    embed.add_field(name=_("Options"), value=kept_options(job), inline=False)
     if job.ended_at is not None:
-        embed.add_field(name="Took", value=f"{int((job.ended_at - job.created_at).total_seconds())} s")
-    return embed.set_footer(text=f"Job {job.id}")
+        seconds = int((job.ended_at - job.created_at).total_seconds())
+        embed.add_field(name=_("Took"), value=_("{seconds} s").format(seconds=seconds))
+    return embed.set_footer(text=_("Job {job}").format(job=job.id))
 
 
 #: every form that can be sent in

@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.errors import Refusal
+from bot.languages import _
 from bot.tree import answer_error
 from cogs import choices
 from cogs.feature import Feature, check_permissions
@@ -34,9 +35,10 @@ class ComposeCommands(Feature):
         if model is not None:
             chosen = services.chooser.named(model, community, choices.place_of(interaction))
             if not community.can_make(chosen):
-                raise Refusal(f"**model**: nothing that `{chosen.id}` makes is within this community's limits.")
+                text = _("**model**: nothing that `{model}` makes is within this community's limits.")
+                raise Refusal(text.format(model=chosen.id))
         elif not specs:
-            raise Refusal("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`.")
+            raise Refusal(_("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`."))
         await open_form(interaction, ComposeForm.opened(community, specs, chosen))
 
     @compose.autocomplete("model")
@@ -60,7 +62,7 @@ async def _animate(interaction: discord.Interaction[Any], message: discord.Messa
     usable = await choices.usable_models(services, interaction)
     specs = [spec for spec in usable if _STARTS_FROM_A_PICTURE & set(spec.modes)]
     if not specs:
-        raise Refusal("No model that may be used here starts from an image.")
+        raise Refusal(_("No model that may be used here starts from an image."))
     key = making_of(interaction).remember_picture(interaction.id, picture_in(message))
     await open_form(interaction, AnimateForm.opened(community, specs, key))
 
@@ -76,4 +78,4 @@ def picture_in(message: discord.Message) -> discord.Attachment | str:
             link = picture.proxy_url or picture.url
             if link:
                 return link
-    raise Refusal("There is no picture in this message.")
+    raise Refusal(_("There is no picture in this message."))

@@ -11,16 +11,17 @@ from discord.ext import commands
 from bot.delivery.words import credits_text
 from bot.errors import Refusal
 from bot.jobs.job import Job
+from bot.languages import N_, _
 from bot.services import Services
 from bot.tree import answer_privately
 
 #: what the bot must be able to do in a channel before anything is spent, as Discord's menus call it
 NEEDED: Final = {
-    "view_channel": "View Channel",
-    "send_messages": "Send Messages",
-    "embed_links": "Embed Links",
-    "attach_files": "Attach Files",
-    "read_message_history": "Read Message History",
+    "view_channel": N_("View Channel"),
+    "send_messages": N_("Send Messages"),
+    "embed_links": N_("Embed Links"),
+    "attach_files": N_("Attach Files"),
+    "read_message_history": N_("Read Message History"),
 }
 
 
@@ -37,11 +38,12 @@ def check_permissions(interaction: discord.Interaction[Any]) -> None:
     needed = dict(NEEDED)
     if isinstance(interaction.channel, discord.Thread):
         del needed["send_messages"]
-        needed["send_messages_in_threads"] = "Send Messages in Threads"
+        needed["send_messages_in_threads"] = N_("Send Messages in Threads")
     missing = [title for name, title in needed.items() if not getattr(granted, name)]
     if missing:
-        names = ", ".join(f"**{title}**" for title in missing)
-        raise Refusal(f"I can't post videos in this channel: I need {names} here. A moderator can allow it.")
+        names = ", ".join(f"**{_(title)}**" for title in missing)
+        text = _("I can't post videos in this channel: I need {permissions} here. A moderator can allow it.")
+        raise Refusal(text.format(permissions=names))
 
 
 async def cancel_job(services: Services, interaction: discord.Interaction[Any], job_id: str) -> None:
@@ -52,7 +54,8 @@ async def cancel_job(services: Services, interaction: discord.Interaction[Any], 
         user_id=interaction.user.id,
         moderates=partial(moderates, interaction),
     )
-    await answer_privately(interaction, f"Stopped. {credits_text(stopped.quote)} went back.")
+    text = _("Stopped. {credits} went back.").format(credits=credits_text(stopped.quote))
+    await answer_privately(interaction, text)
 
 
 def moderates(interaction: discord.Interaction[Any], job: Job) -> bool:

@@ -12,6 +12,7 @@ from discord.app_commands.namespace import Namespace
 from discord.ext import commands
 
 from bot.errors import Refusal
+from bot.languages import _
 from bot.services import Services
 from bot.tree import BROKEN, answer_error, is_broken
 
@@ -66,10 +67,10 @@ class Forms(commands.Cog):
         found = _PATTERN.fullmatch(sent["custom_id"])
         kind = None if found is None else self._kinds.get(found["kind"])
         if found is None or kind is None:
-            await answer_error(interaction, Refusal("This form is of an older version; it does nothing any more."))
+            await answer_error(interaction, Refusal(_("This form is of an older version; it does nothing any more.")))
             return
         if is_broken(sent):
-            await answer_error(interaction, Refusal(BROKEN))
+            await answer_error(interaction, Refusal(_(BROKEN)))
             return
         try:
             form = kind.reopened(interaction.client.services, found["argument"])

@@ -10,6 +10,7 @@ import discord
 
 from bot.delivery.messages import NO_MENTIONS
 from bot.delivery.words import LONGEST_MESSAGE, shortened
+from bot.languages import _
 from bot.services import Services
 
 _CUSTOM_ID: Final = "wan-page:{what}:{skip}:{argument}"
@@ -54,7 +55,7 @@ async def turn_page(interaction: discord.Interaction[Any], page: Page, *, what: 
 def _page_buttons(page: Page, what: str, argument: str, *, skip: int) -> discord.ui.View:
     """What is newer and older; no button where there is nothing."""
     view = discord.ui.View(timeout=None)
-    places = [("Newer", max(0, skip - page.step), skip > 0), ("Older", skip + page.step, page.has_more)]
+    places = [(_("Newer"), max(0, skip - page.step), skip > 0), (_("Older"), skip + page.step, page.has_more)]
     for label, place, is_shown in places:
         if is_shown:
             custom_id = _CUSTOM_ID.format(what=what, skip=place, argument=argument)

@@ -10,6 +10,7 @@ from discord import app_commands
 
 from bot.delivery.messages import NO_MENTIONS, closing_files
 from bot.delivery.words import credits_text
+from bot.languages import N_, _, ngettext
 from bot.privacy.exports import Export
 from bot.services import Services
 from bot.tree import answer_error, answer_privately
@@ -43,7 +44,7 @@ class PrivacyCommands(Feature):
         """Say what is kept for how long."""
         community = await self.services.communities.of(interaction.guild_id or 0)
         text = privacy_text(self.services.keep_days if community.keep_days is None else community.keep_days)
-        view = _buttons(("export", "Get my data", _GREY), ("ask", "Delete my data", _RED))
+        view = _buttons(("export", _("Get my data"), _GREY), ("ask", _("Delete my data"), _RED))
         await answer_privately(interaction, text, view=view)
 
 
@@ -102,7 +103,7 @@ async def _export(interaction: discord.Interaction[Any], services: Services) -> 
 async def _ask(interaction: discord.Interaction[Any], services: Services) -> None:
     loss = await services.forgetting.loss(interaction.guild_id or 0, interaction.user.id)
     forfeited = f"You lose {credits_text(loss)}." if loss else "You have no credits to lose."
-    view = _buttons(("delete", "Delete everything", _RED), ("keep", "Keep it", _GREY))
+    view = _buttons(("delete", _("Delete everything"), _RED), ("keep", _("Keep it"), _GREY))
     await interaction.response.edit_message(content=_WARNING.format(forfeited=forfeited), view=view)
 
 
@@ -117,7 +118,7 @@ async def _delete(interaction: discord.Interaction[Any], services: Services) -> 
 
 async def _keep(interaction: discord.Interaction[Any], services: Services) -> None:
     del services
-    await interaction.response.edit_message(content="Nothing was deleted.", view=None)
+    await interaction.response.edit_message(content=_("Nothing was deleted."), view=None)
 
 
 _ACTIONS: Final = {"export": _export, "ask": _ask, "delete": _delete, "keep": _keep}

@@ -12,6 +12,7 @@ from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.again import wish_of
 from bot.jobs.job import Job
+from bot.languages import _
 from bot.services import Services
 from bot.tree import answer_privately
 from cogs import choices
@@ -53,7 +54,7 @@ async def refresh(interaction: discord.Interaction[Any], services: Services, job
     """Show the card as it is now, without waiting for its next edit. Raises ``Refusal``."""
     job = await services.database.read(partial(store.load, job_id=job_id))
     if job is None or job.guild_id != interaction.guild_id:
-        raise Refusal("Nothing is kept of this video any more.")
+        raise Refusal(_("Nothing is kept of this video any more."))
     shown = services.presenter.card_of(job, services.worker.sight_of(job))
     await interaction.response.edit_message(
         embed=card_embed(shown), view=card_buttons(shown, job.id), allowed_mentions=NO_MENTIONS
@@ -63,7 +64,7 @@ async def refresh(interaction: discord.Interaction[Any], services: Services, job
 async def ask_to_delete(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
     """Ask once more: it can't be undone. Raises ``Refusal``."""
     await _own_or_moderated(interaction, services, job_id)
-    text = (
+    text = _(
         "The video and its card are deleted, and no copy is kept. The credits spent on it don't come back. "
         "It can't be undone."
     )
@@ -74,7 +75,7 @@ async def delete(interaction: discord.Interaction[Any], services: Services, job_
     """Delete a posted video for good. Raises ``Refusal``."""
     await _own_or_moderated(interaction, services, job_id)
     job = await services.results.remove(actor_of(interaction), job_id)
-    await interaction.response.edit_message(content="The video was removed.", view=None)
+    await interaction.response.edit_message(content=_("The video was removed."), view=None)
     community = await services.communities.of(job.guild_id)
     told = (
         f"<@{interaction.user.id}> · **results remove** · <@{job.user_id}>'s video in <#{job.channel_id}>, job {job.id}"
@@ -86,7 +87,8 @@ async def _own_or_moderated(interaction: discord.Interaction[Any], services: Ser
     """The job, if whoever asks may delete its video. Raises ``Refusal``."""
     job = await services.database.read(partial(store.load, job_id=job_id))
     if job is None or job.guild_id != interaction.guild_id:
-        raise Refusal("Nothing is kept of this video any more.")
+        raise Refusal(_("Nothing is kept of this video any more."))
     if job.user_id != interaction.user.id and not moderates(interaction, job):
-        raise Refusal(f"This is <@{job.user_id}>'s video. Only they can delete it, and moderators.")
+        text = _("This is {member}'s video. Only they can delete it, and moderators.")
+        raise Refusal(text.format(member=f"<@{job.user_id}>"))
     return job

@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 
 from bot.jobs import store
+from bot.languages import _
 from bot.services import Services
 from bot.tree import answer_privately
 from cogs.admin.deciding import actor_of
@@ -46,15 +47,15 @@ class ReportForm(Form):
     kind = "report"
 
     def __init__(self, job_id: str) -> None:
-        super().__init__(job_id, title="Report this video")
+        super().__init__(job_id, title=_("Report this video"))
         self.reason = discord.ui.TextInput[ReportForm](
             custom_id="reason",
-            placeholder="The moderators read this, and who you are.",
+            placeholder=_("The moderators read this, and who you are."),
             required=False,
             max_length=_LONGEST,
             style=discord.TextStyle.paragraph,
         )
-        self.add_item(discord.ui.Label[ReportForm](text="What is wrong with it?", component=self.reason))
+        self.add_item(discord.ui.Label[ReportForm](text=_("What is wrong with it?"), component=self.reason))
 
     @classmethod
     def reopened(cls, services: Services, argument: str) -> ReportForm:
@@ -69,5 +70,5 @@ class ReportForm(Form):
 
 async def _report(interaction: discord.Interaction[Any], services: Services, job_id: str, reason: str) -> None:
     is_told = await services.results.report(actor_of(interaction), job_id, reason)
-    where = "The moderators have it." if is_told else "The moderators find it in their audit."
-    await answer_privately(interaction, f"Thank you. {where}")
+    told, noted = _("Thank you. The moderators have it."), _("Thank you. The moderators find it in their audit.")
+    await answer_privately(interaction, told if is_told else noted)

@@ -40,8 +40,10 @@ _LIMITS = {
 def community(connection: Connection, guild_id: int, *, default: AllowanceRule) -> Community:
     """Everything that a guild has decided, the operator's default where it hasn't."""
     row = connection.execute(select(guilds).where(guilds.c.guild_id == guild_id)).mappings().one_or_none()
+    # they outlive everything else that a guild has decided
+    blocked = {each["member_key"]: each["reason"] for each in _rows(connection, blocked_members, guild_id)}
     if row is None:
-        return Community(guild_id=guild_id, allowance=default)
+        return Community(guild_id=guild_id, allowance=default, blocked_members=blocked)
     return Community(
         guild_id=guild_id,
         version=row["version"],
@@ -55,7 +57,7 @@ def community(connection: Connection, guild_id: int, *, default: AllowanceRule) 
         blocked_words=tuple(
             BlockedWord(each["number"], each["text"]) for each in _rows(connection, blocked_words, guild_id)
         ),
-        blocked_members={each["member_key"]: each["reason"] for each in _rows(connection, blocked_members, guild_id)},
+        blocked_members=blocked,
         log_channel_id=row["log_channel_id"],
         keep_days=row["keep_days"],
     )

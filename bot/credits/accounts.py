@@ -1,4 +1,4 @@
-"""A member's account as it should be now: opened, locked, and with the allowance that is due."""
+"""A member's account as it should be now: with the allowance that is due, or, once its data is deleted, empty."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime
 from bot.communities.member_keys import MemberKeys
 from bot.communities.rules import Community
 from bot.credits import ledger
-from bot.credits.allowance import period_at
+from bot.credits.allowance import PeriodLength, period_at
 from bot.credits.ledger import Account
 from bot.database.engine import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounts:
-    """Opens accounts, and gives them what the present period owes."""
+    """Opens accounts, gives them what the present period owes, and lets their members go."""
 
     member_keys: MemberKeys
 
@@ -30,3 +30,16 @@ class Accounts:
         return ledger.give_allowance(
             connection, account, rule, period, member_key=self.member_keys.of(community.guild_id, user_id), now=now
         )
+
+    def anonymised(self, connection: Connection, account: Account, nobody: int, *, now: datetime) -> int:
+        """Take everything from a locked account, and the name with it; gives how many credits that was.
+
+        What the present period has given is remembered by the member's key: whoever comes back gets it once.
+        """
+        forfeited = ledger.forfeit(connection, account, now=now)
+        # of each length: a guild may change its mind, and change it back
+        periods = [period_at(now, length) for length in PeriodLength]
+        member_key = self.member_keys.of(account.guild_id, account.user_id)
+        ledger.remember_grants(connection, account, periods, member_key=member_key)
+        ledger.make_nobodys(connection, account, nobody)
+        return forfeited

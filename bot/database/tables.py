@@ -90,6 +90,10 @@ guilds = Table(
     Column("adult", String(16)),
     # how long prompts, pictures and videos are kept; None: the operator's WANBOT_KEEP_DAYS
     Column("keep_days", Integer),
+    # whether results are posted into threads of their cards; None: no
+    Column("threads", Boolean),
+    # whether another model is taken by itself when one can't be reached; None: no
+    Column("fallback", Boolean),
     # the bot was removed; what is known of the guild is deleted in a while
     Column("left_at", Instant),
 )
@@ -174,7 +178,6 @@ forgotten_grants = Table(
     metadata,
     Column("member_key", String(64), primary_key=True),
     Column("period", String(20), primary_key=True),
-    # goes with it, when the guild's data is deleted
     Column("guild_id", BigInteger, nullable=False),
     Column("granted", BigInteger, nullable=False),
     Column("ends_at", Instant, nullable=False),
@@ -227,6 +230,10 @@ jobs = Table(
     # an open attempt to post the video: set before the POST
     Column("attempted_at", Instant),
     Column("result_message_id", BigInteger),
+    # where the video is posted, stored before the POST; None: in the card's channel
+    Column("result_channel_id", BigInteger),
+    # the job that gave way to this one, since its model couldn't be reached
+    Column("replaces", String(16)),
     # why the job ended as it did (bot.jobs.job.Reason), and the vendor's own words
     Column("reason", String(32)),
     Column("vendor_message", Text),
@@ -254,6 +261,8 @@ jobs = Table(
         sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
     ),
+    # one job at most goes on in place of another
+    Index("uq_jobs_replaces", "replaces", unique=True),
     Index("ix_jobs_guild_id", "guild_id", "user_id", "created_at"),
     Index("ix_jobs_guild_period", "guild_id", "created_at"),
     Index(
@@ -332,6 +341,39 @@ blocked_members = Table(
     Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
     Column("member_key", String(64), primary_key=True),
     Column("reason", Text, nullable=False),
+)
+
+#: What members want of the bot in a guild; who has said nothing has no row.
+member_settings = Table(
+    "member_settings",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    # whether the message with a finished video mentions them
+    Column("notify", Boolean, nullable=False),
+)
+
+#: Options under a name: a member's own.
+member_presets = Table(
+    "member_presets",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    # the name without regard to case: see bot.members.presets
+    Column("key", String(128), primary_key=True),
+    Column("name", String(32), nullable=False),
+    # see bot.members.presets.Preset
+    Column("options", Text, nullable=False),
+)
+
+#: The same, for everybody in a guild.
+offered_presets = Table(
+    "offered_presets",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", String(128), primary_key=True),
+    Column("name", String(32), nullable=False),
+    Column("options", Text, nullable=False),
 )
 
 audit = Table(

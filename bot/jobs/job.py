@@ -150,6 +150,8 @@ class Job:
     video_path: str | None = None
     attempted_at: datetime | None = None
     result_message_id: int | None = None
+    result_channel_id: int | None = None
+    replaces: str | None = None
     reason: Reason | None = None
     vendor_message: str | None = None
     advice: str | None = None
@@ -158,6 +160,11 @@ class Job:
     late_until: datetime | None = None
     removed_at: datetime | None = None
     purged_at: datetime | None = None
+
+    @property
+    def video_channel_id(self) -> int:
+        """Where the video stands, or will: the thread of its card, or the card's channel."""
+        return self.channel_id if self.result_channel_id is None else self.result_channel_id
 
     @property
     def clock_error(self) -> timedelta:

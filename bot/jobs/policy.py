@@ -76,7 +76,8 @@ def check_period(limits: Limits, use: Use, *, price: int, period: Period) -> Non
         raise Refusal(
             f"This community has made its {_videos(limits.guild_period_jobs)} for {now}. More can be made {again}."
         )
-    if limits.guild_budget is not None and use.guild_credits + price > limits.guild_budget:
+    # what is free spends nothing, also when a budget that was lowered is spent already
+    if price and limits.guild_budget is not None and use.guild_credits + price > limits.guild_budget:
         left = max(0, limits.guild_budget - use.guild_credits)
         raise Refusal(
             f"This community's budget for {now} is {credits_text(limits.guild_budget)}: {left:,} left, and this video "

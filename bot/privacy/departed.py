@@ -14,6 +14,7 @@ from bot.communities import departures
 from bot.communities.departures import Departure
 from bot.communities.memory import Communities
 from bot.credits import ledger
+from bot.credits.accounts import Accounts
 from bot.database.engine import Connection, Database
 from bot.jobs.store import open_of
 from bot.privacy import store
@@ -38,13 +39,17 @@ class _Part:
 
 
 class DepartedGuilds:
-    """Lets a guild's people go: the books keep their numbers, its decisions and its audit are deleted."""
+    """Lets a guild's people go: the books keep their numbers, its decisions and its audit are deleted.
+
+    What a period has given, and blocks, are kept by the members' keys: a departure and a return undo neither.
+    """
 
     def __init__(
         self,
         *,
         database: Database,
         communities: Communities,
+        accounts: Accounts,
         erasing: Erasing,
         is_present: Callable[[int], bool],
         keep_days: int,
@@ -53,6 +58,7 @@ class DepartedGuilds:
     ) -> None:
         self._database = database
         self._communities = communities
+        self._accounts = accounts
         self._erasing = erasing
         #: whether the bot is surely in a guild: a return may have gone unheard, and a deletion can't be undone
         self._is_present = is_present
@@ -90,8 +96,7 @@ class DepartedGuilds:
         people = ledger.accounts_of_people(connection, guild_id, most=BATCH)
         for account in people:
             nobodys = nobody(self._chance())
-            ledger.forfeit(connection, account, now=now)
-            ledger.make_nobodys(connection, account, nobodys)
+            self._accounts.anonymised(connection, account, nobodys, now=now)
             store.make_jobs_nobodys(connection, guild_id, account.user_id, nobodys)
         if people:
             return _Part(goes_on=True)

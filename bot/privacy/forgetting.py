@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 import structlog
@@ -12,11 +11,9 @@ import structlog
 from bot.clock import Clock
 from bot.communities import audit
 from bot.communities.audit import Deed, mention
-from bot.communities.member_keys import MemberKeys
 from bot.communities.store import lock_guild
 from bot.credits import ledger
-from bot.credits.allowance import PeriodLength, period_at
-from bot.credits.ledger import Account
+from bot.credits.accounts import Accounts
 from bot.database.engine import Connection, Database
 from bot.errors import Refusal
 from bot.jobs.store import open_of
@@ -44,13 +41,13 @@ class Forgetting:
         self,
         *,
         database: Database,
-        member_keys: MemberKeys,
+        accounts: Accounts,
         erasing: Erasing,
         clock: Clock,
         chance: Callable[[], int],
     ) -> None:
         self._database = database
-        self._member_keys = member_keys
+        self._accounts = accounts
         self._erasing = erasing
         self._clock = clock
         #: 63 bits that nobody can guess
@@ -79,7 +76,9 @@ class Forgetting:
         account = None if found is None else ledger.locked(connection, found.id)
         # from here on no job of theirs can begin or end
         _check_nothing_is_open(connection, guild_id, user_id)
-        forfeited = 0 if account is None else self._empty(connection, account, nobodys, now)
+        forfeited = 0 if account is None else self._accounts.anonymised(
+            connection, account, nobodys, now=now
+        )
         scrubbed = store.scrub_member(connection, guild_id, user_id, now=now)
         jobs = store.make_jobs_nobodys(connection, guild_id, user_id, nobodys)
         deeds = store.make_audit_nobodys(connection, guild_id, user_id, nobodys)
@@ -87,16 +86,6 @@ class Forgetting:
             raise Refusal("Nothing is kept of you here.")
         audit.record(connection, _deed(guild_id, nobodys), now=now)
         return _Forgotten(forfeited, scrubbed)
-
-    def _empty(self, connection: Connection, account: Account, nobodys: int, now: datetime) -> int:
-        """Take everything from an account, and the name with it; gives how much that was."""
-        forfeited = ledger.forfeit(connection, account, now=now)
-        # of each length: a guild may change its mind, and change it back
-        periods = [period_at(now, length) for length in PeriodLength]
-        member_key = self._member_keys.of(account.guild_id, account.user_id)
-        ledger.remember_grants(connection, account, periods, member_key=member_key)
-        ledger.make_nobodys(connection, account, nobodys)
-        return forfeited
 
 
 def _loss(connection: Connection, *, guild_id: int, user_id: int) -> int:

@@ -10,11 +10,11 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, or_, select, update
 
 from bot.communities.audit import mention
-from bot.database.tables import accounts, audit, forgotten_grants, guilds, job_events, jobs, metadata
+from bot.database.tables import accounts, audit, blocked_members, forgotten_grants, guilds, job_events, jobs, metadata
 from bot.jobs.job import Request, fingerprint, what_is_left
 
-#: what outlives its guild: numbers, once their people are gone
-_OUTLIVING: Final = frozenset({accounts.name, jobs.name})
+#: what outlives its guild: numbers, once their people are gone, and what is kept by the keys of members
+_OUTLIVING: Final = frozenset({accounts.name, jobs.name, blocked_members.name, forgotten_grants.name})
 _TEXTS: Final = (audit.c.target, audit.c.before, audit.c.after, audit.c.reason)
 
 _KEPT: Final = select(jobs.c.id, jobs.c.model, jobs.c.request, jobs.c.task_id).where(jobs.c.purged_at.is_(None))
@@ -85,7 +85,8 @@ def make_audit_nobodys(connection: Connection, guild_id: int, user_id: int, nobo
 
 
 def delete_guild(connection: Connection, guild_id: int) -> None:
-    """Delete what a guild has decided, whom it has blocked, and who did what in it."""
+    """Delete what a guild has decided, why it has blocked members, and who did what in it."""
+    connection.execute(update(blocked_members).where(blocked_members.c.guild_id == guild_id).values(reason=""))
     for table in reversed(metadata.sorted_tables):
         if "guild_id" in table.c and table.name not in _OUTLIVING:
             connection.execute(delete(table).where(table.c.guild_id == guild_id))

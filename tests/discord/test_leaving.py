@@ -179,8 +179,10 @@ async def test_what_is_known_of_a_guild_is_deleted_some_time_after_it_was_left(w
     assert "no video here yet" in text_of(await world.alice.slash(world.channel, "wan history"))
     assert "Available: 100" in text_of(await world.alice.slash(world.channel, "wan balance"))
     assert "Nothing was changed yet." in text_of(await world.mona.slash(world.channel, "wan-admin audit"))
-    answer = await world.bob.slash(world.channel, "wan video", prompt="Again", duration=2)
-    assert not is_private(answer)
+    assert not is_private(await world.video(prompt="Again", duration=2))
+    # but for blocks: nobody gets rid of one by sending the bot away
+    refusal = await world.bob.slash(world.channel, "wan video", prompt="Again", duration=2)
+    assert text_of(refusal) == "The moderators here have blocked you from making videos."
     await world.finish()
 
 

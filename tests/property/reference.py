@@ -168,7 +168,7 @@ class Guild:
             return Why.MEMBER_VIDEOS
         if self.guild_videos is not None and len(counted) >= self.guild_videos:
             return Why.GUILD_VIDEOS
-        if self.budget is not None and sum(each.price for each in counted) + price > self.budget:
+        if price and self.budget is not None and sum(each.price for each in counted) + price > self.budget:
             return Why.BUDGET
         wallet = replace(self.wallets.get(member, Wallet()))
         due, most = self._due(member, roles, now)

@@ -143,6 +143,13 @@ def test_a_budget_that_was_lowered_below_what_is_spent_has_nothing_left() -> Non
     assert "10 credits: 0 left" in why_not_now(Limits(guild_budget=10), replace(NOTHING, guild_credits=500))
 
 
+def test_what_is_free_is_in_every_budget() -> None:
+    spent = replace(NOTHING, guild_credits=500)
+    check_period(Limits(guild_budget=10), spent, price=0, period=WEEK)
+    with pytest.raises(Refusal):
+        check_period(Limits(guild_budget=10), spent, price=1, period=WEEK)
+
+
 @pytest.mark.parametrize(
     ("length", "words"),
     [(PeriodLength.DAY, "today"), (PeriodLength.WEEK, "this week"), (PeriodLength.MONTH, "this month")],

@@ -23,10 +23,21 @@ from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
 from bot.communities.rules import ModelRule, Place
 from bot.credits import ledger
+from bot.credits.accounts import Accounts
 from bot.credits.allowance import AllowanceRule, PeriodLength, period_at
 from bot.credits.pricing import PriceRule
 from bot.database.engine import Database
-from bot.database.tables import accounts, audit, forgotten_grants, guilds, job_events, jobs, ledger_entries, metadata
+from bot.database.tables import (
+    accounts,
+    audit,
+    blocked_members,
+    forgotten_grants,
+    guilds,
+    job_events,
+    jobs,
+    ledger_entries,
+    metadata,
+)
 from bot.errors import Refusal
 from bot.jobs import lifecycle, recovery, store
 from bot.jobs.files import JobFiles
@@ -50,6 +61,7 @@ QUOTE = 7
 RULE = AllowanceRule(amount=100, length=PeriodLength.WEEK)
 KEEP_DAYS = 30
 KEYS = MemberKeys("secret")
+ACCOUNTS = Accounts(member_keys=KEYS)
 PLACE = Place(channel_id=9)
 
 
@@ -219,6 +231,7 @@ def house(database: Database, clock: Clock, tmp_path: Path) -> House:
     departed = DepartedGuilds(
         database=mortal,
         communities=communities,
+        accounts=ACCOUNTS,
         erasing=erasing,
         is_present=present.__contains__,
         keep_days=KEEP_DAYS,
@@ -236,7 +249,7 @@ def house(database: Database, clock: Clock, tmp_path: Path) -> House:
         clock=clock,
     )
     forgetting = Forgetting(
-        database=mortal, member_keys=KEYS, erasing=erasing, clock=clock, chance=lambda: next(chances)
+        database=mortal, accounts=ACCOUNTS, erasing=erasing, clock=clock, chance=lambda: next(chances)
     )
     return House(
         database=mortal,
@@ -564,7 +577,8 @@ async def test_a_guild_that_was_left_long_ago_is_deleted_and_no_other(house: Hou
     await house.retention.run_once()
 
     after = await house.database.read(counts)
-    assert {name for name, guild_id in after if guild_id == GUILD} == {"accounts", "jobs"}
+    assert {name for name, guild_id in after if guild_id == GUILD} == {"accounts", "jobs", "blocked_members"}
+    assert {row.guild_id: row.reason for row in await house.rows(blocked_members)} == {GUILD: "", OTHER: "Spam"}
     ends = {("forgotten_grants", OTHER)}  # its week is over
     assert {key: number for key, number in after.items() if key[1] == OTHER} == {
         key: number for key, number in before.items() if key[1] == OTHER and key not in ends
