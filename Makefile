@@ -1,6 +1,6 @@
 # Everything sets itself up: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help setup playground demo run test soak check audit secrets texts format clean
+.PHONY: help setup playground demo run test test-browser soak check audit secrets texts format clean
 
 TOOLS := .tools
 # uv from the PATH when there is one, else one of our own below this folder
@@ -31,6 +31,10 @@ run: setup ## serve Discord; needs DISCORD_TOKEN
 
 test: setup ## run every test
 	$(RUN) pytest -n auto $(ARGS)
+
+test-browser: setup ## walk through the playground in Chromium (ARGS="--pictures docs/images" draws the pictures of the documents)
+	$(RUN) --group browser pyright tests/browser
+	$(RUN) --group browser pytest tests/browser $(ARGS)
 
 soak: setup ## kill bots 300 times at random instants, and check their books (ARGS="--kills 50 --seed 7")
 	@$(RUN) python -m tests.recovery.soak $(ARGS)

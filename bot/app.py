@@ -49,6 +49,7 @@ from bot.media.charts import Charts
 from bot.media.images import Images
 from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
+from bot.members.memory import Members
 from bot.privacy.departed import DepartedGuilds
 from bot.privacy.erasing import Erasing
 from bot.privacy.exports import Exports
@@ -177,6 +178,7 @@ def _services(ground: _Ground) -> Services:
     settings, database, registry, clock = ground.settings, ground.database, ground.registry, ground.clock
     default = AllowanceRule(amount=settings.default_allowance, length=settings.default_period)
     communities = Communities(database=database, default=default)
+    members = Members(database=database)
     accounts = Accounts(member_keys=ground.member_keys)
     pauses = Pauses(clock=clock)
     chooser = Chooser(registry=registry, is_paused=pauses.is_paused)
@@ -228,6 +230,7 @@ def _services(ground: _Ground) -> Services:
     return Services(
         database=database,
         communities=communities,
+        members=members,
         registry=registry,
         pauses=pauses,
         requests=requests,
@@ -256,6 +259,7 @@ def _services(ground: _Ground) -> Services:
         leaving=Leaving(database=database, communities=communities, worker=worker, presenter=presenter, clock=clock),
         forgetting=Forgetting(
             database=database,
+            members=members,
             accounts=accounts,
             erasing=_erasing(ground),
             clock=clock,
@@ -268,7 +272,7 @@ def _services(ground: _Ground) -> Services:
             folder=ground.folders.exports,
             clock=clock,
         ),
-        retention=_retention(ground, communities),
+        retention=_retention(ground, communities, members),
         images=ground.images,
         charts=ground.charts,
         videos=ground.videos,
@@ -287,7 +291,7 @@ def _erasing(ground: _Ground) -> Erasing:
     return Erasing(files=JobFiles(ground.folders.inputs, ground.folders.videos), registry=ground.registry)
 
 
-def _retention(ground: _Ground, communities: Communities) -> Retention:
+def _retention(ground: _Ground, communities: Communities, members: Members) -> Retention:
     settings, database, clock = ground.settings, ground.database, ground.clock
     erasing = _erasing(ground)
     providers = dict(ground.registry.providers)
@@ -299,6 +303,7 @@ def _retention(ground: _Ground, communities: Communities) -> Retention:
         departed=DepartedGuilds(
             database=database,
             communities=communities,
+            members=members,
             accounts=Accounts(member_keys=ground.member_keys),
             erasing=erasing,
             is_present=lambda guild_id: ground.bot.get_guild(guild_id) is not None,

@@ -24,6 +24,7 @@ from bot.database import remembered
 from bot.database.engine import Database
 from bot.delivery import faults
 from bot.jobs.leaving import Shards
+from bot.languages import ENGLISH, speaking
 from bot.services import Services
 from bot.translator import CatalogueTranslator
 from bot.tree import Tree
@@ -63,6 +64,7 @@ class WanBot(commands.AutoShardedBot):
         self._is_reopening = False
         self.http.request = self._asking(self.http.request)  # pyright: ignore[reportAttributeAccessIssue] - nobody asks it what it takes
         parsers = self._connection.parsers
+        parsers["INTERACTION_CREATE"] = _in_their_language(parsers["INTERACTION_CREATE"])
         # discord.py gives the whole connection up for one event that isn't as it expects
         parsers.update({event: _careful(event, parse) for event, parse in parsers.items()})
 
@@ -193,6 +195,16 @@ class WanBot(commands.AutoShardedBot):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """End what waits there; Discord tells of an outage in another way."""
         await self.services.leaving.left(guild.id)
+
+
+def _in_their_language(parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Let whatever answers an interaction speak its member's language: the tasks begin here, and inherit it."""
+
+    def parse_and_speak(payload: Any) -> None:
+        with speaking(payload.get("locale", ENGLISH)):
+            parse(payload)
+
+    return parse_and_speak
 
 
 def _careful(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bot.jobs.job import Job
+from bot.languages import say, say_name
 from providers.options import OptionProblem
 
 
@@ -24,7 +25,7 @@ class Refusal(Exception):  # noqa: N818 - it names what happened
     @classmethod
     def of(cls, problems: Iterable[OptionProblem]) -> Refusal:
         """Name every option that can't be had."""
-        return cls("\n".join(f"**{problem.option}**: {problem.message}" for problem in problems))
+        return cls("\n".join(f"**{say_name(each.option)}**: {say(each.message)}" for each in problems))
 
 
 class AlreadyAccepted(Exception):  # noqa: N818

@@ -6,6 +6,7 @@ Texts stand in the code in English, marked for the catalogues in ``bot/locale/``
     _("Place {place} in the queue").format(place=3)         never an f-string: the catalogue knows the text only
     ngettext("{n} video", "{n} videos", n).format(n=n)      one or many
     N_("Queued")                                            a constant; marked here, said later with _(...)
+    say(Text("It may have {limit:,} characters.", limit=9)) of providers, which know their texts in English alone
 
 The language of the moment belongs to the running task: whoever answers an interaction, or writes to a channel, sets it.
 """
@@ -20,6 +21,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from providers.texts import Text
+
 #: Discord's locales for which there is a catalogue, with its folder; every other one reads English
 CATALOGUES: Final = {"zh-CN": "zh_CN"}
 #: Discord's locale of the texts in the code
@@ -32,9 +35,9 @@ NAME: Final = "name"
 _locale: ContextVar[str] = ContextVar("locale", default=ENGLISH)
 
 
-def speak(locale: str) -> None:
-    """Say everything in this language from now on, within the running task. One without a catalogue is English."""
-    _locale.set(locale)
+def spoken() -> str:
+    """The language of the moment, as Discord calls it; one without a catalogue reads as English."""
+    return _locale.get()
 
 
 @contextmanager
@@ -49,12 +52,23 @@ def speaking(locale: str) -> Generator[None]:
 
 def _(text: str) -> str:
     """The text in the language of the moment."""
-    return _catalogue(_locale.get()).gettext(text)
+    # a catalogue keeps its own description under the empty text
+    return _catalogue(_locale.get()).gettext(text) if text else ""
 
 
 def ngettext(one: str, many: str, n: int) -> str:
     """The text for so many, in the language of the moment."""
     return _catalogue(_locale.get()).ngettext(one, many, n)
+
+
+def say(text: str) -> str:
+    """A text of the providers in the language of the moment; a plain one is looked up as ``_`` does."""
+    return text.said(_) if isinstance(text, Text) else _(text)
+
+
+def say_name(name: str) -> str:
+    """The name of a command or option as the menus of the language of the moment have it."""
+    return _catalogue(_locale.get()).pgettext(NAME, name)
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name

@@ -23,6 +23,7 @@ from bot.jobs.worker import Worker
 from bot.media.charts import Charts
 from bot.media.images import Images
 from bot.media.videos import Videos
+from bot.members.memory import Members
 from bot.privacy.exports import Exports
 from bot.privacy.forgetting import Forgetting
 from bot.privacy.retention import Retention
@@ -35,6 +36,7 @@ class Services:
 
     database: Database
     communities: Communities
+    members: Members
     registry: Registry
     pauses: Pauses
     requests: Requests

@@ -14,17 +14,18 @@ from bot.delivery import faults
 from bot.delivery.messages import NO_MENTIONS
 from bot.delivery.words import LONGEST_MESSAGE, one_line, shortened
 from bot.errors import Refusal
+from bot.languages import N_, _
 
 log = structlog.stdlib.get_logger(__name__)
 
-_OUR_FAULT = (
+_OUR_FAULT = N_(
     "Something went wrong on our side, and the operator was told. If a card appeared, its job goes on; if none did, "
     "nothing was charged."
 )
 #: characters of a value that can't be used
 _LONGEST_VALUE = 60
-BROKEN = "What you wrote holds a broken character, which can't be kept or sent. Write it anew; nothing was charged."
-_CHANGED = "This command has just changed. Wait a minute, or restart Discord, and try again."
+BROKEN = N_("What you wrote holds a broken character, which can't be kept or sent. Write it anew; nothing was charged.")
+_CHANGED = N_("This command has just changed. Wait a minute, or restart Discord, and try again.")
 
 
 class Tree(app_commands.CommandTree[Any]):
@@ -33,10 +34,10 @@ class Tree(app_commands.CommandTree[Any]):
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Credits belong to a community, so there is nothing to do outside of one, and nothing with broken texts."""
         if interaction.guild_id is None:
-            await interaction.response.send_message("I work in communities only: use me in one.", ephemeral=True)
+            await interaction.response.send_message(_("I work in communities only: use me in one."), ephemeral=True)
             return False
         if interaction.type is discord.InteractionType.application_command and is_broken(interaction.data):
-            await interaction.response.send_message(BROKEN, ephemeral=True)
+            await interaction.response.send_message(_(BROKEN), ephemeral=True)
             return False
         return True
 
@@ -92,11 +93,11 @@ def _text_for(cause: BaseException, interaction: discord.Interaction[Any]) -> st
     if isinstance(cause, Refusal):
         return cause.text
     if isinstance(cause, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
-        return _CHANGED
+        return _(_CHANGED)
     if isinstance(cause, app_commands.CheckFailure):
-        return "You may not use this here."
+        return _("You may not use this here.")
     if isinstance(cause, app_commands.TransformerError):
         value = one_line(str(cause.value), _LONGEST_VALUE).replace("`", "'")
-        return f"`{value}` can't be used here: choose one of the suggestions."
+        return _("`{value}` can't be used here: choose one of the suggestions.").format(value=value)
     log.error("a command failed", interaction=interaction.id, guild=interaction.guild_id, exc_info=cause)
-    return _OUR_FAULT
+    return _(_OUR_FAULT)

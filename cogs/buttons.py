@@ -12,7 +12,7 @@ import structlog
 from discord.ext import commands
 
 from bot.client import WanBot
-from bot.delivery.cards import WORDS, kept_options, prompt_text
+from bot.delivery.cards import FOOTER, WORDS, kept_options, prompt_text, seconds_text
 from bot.delivery.messages import NO_MENTIONS
 from bot.delivery.words import credits_text
 from bot.errors import Refusal
@@ -122,8 +122,8 @@ def details_embed(job: Job, model_name: str) -> discord.Embed:
     embed.add_field(name=_("Options"), value=kept_options(job), inline=False)
     if job.ended_at is not None:
         seconds = int((job.ended_at - job.created_at).total_seconds())
-        embed.add_field(name=_("Took"), value=_("{seconds} s").format(seconds=seconds))
-    return embed.set_footer(text=_("Job {job}").format(job=job.id))
+        embed.add_field(name=_("Took"), value=seconds_text(seconds))
+    return embed.set_footer(text=_(FOOTER).format(job=job.id))
 
 
 #: every form that can be sent in

@@ -11,6 +11,8 @@ from discord import app_commands
 from bot.communities.rules import Community, Place
 from bot.delivery.prices import price_text
 from bot.delivery.words import shortened
+from bot.languages import ngettext, say
+from bot.members.presets import Preset, found, key_of
 from bot.services import Services
 from providers.options import allowed_durations, allowed_resolutions, describe
 from providers.types import ModelSpec
@@ -84,7 +86,7 @@ async def durations(
     specs = await _specs(services, interaction)
     offered = {seconds for spec in specs for seconds in allowed_durations(spec, most)}
     fitting = [seconds for seconds in sorted(offered) if str(seconds).startswith(typed)]
-    return [app_commands.Choice(name=f"{seconds} seconds", value=seconds) for seconds in fitting[:_MOST]]
+    return [app_commands.Choice(name=_seconds(seconds), value=seconds) for seconds in fitting[:_MOST]]
 
 
 async def settings(
@@ -103,21 +105,74 @@ async def settings(
             text = f"{done} {value}".strip()
             if len(text) <= _NAME:
                 choices.append(
-                    app_commands.Choice(name=shortened(f"{text} ({describe(parameter)})", _NAME), value=text)
+                    app_commands.Choice(name=shortened(f"{text} ({say(describe(parameter))})", _NAME), value=text)
                 )
     return list({choice.value: choice for choice in choices}.values())[:_MOST]
 
 
+async def presets(
+    services: Services, interaction: discord.Interaction[Any], typed: str
+) -> list[app_commands.Choice[str]]:
+    """The member's own presets, and those that the community offers."""
+    own, offered = await _presets(services, interaction)
+    by_key = {preset.key: preset for preset in (*offered, *own)}
+    return _fitting([_preset_choice(preset) for preset in by_key.values()], typed)
+
+
+async def own_presets(
+    services: Services, interaction: discord.Interaction[Any], typed: str
+) -> list[app_commands.Choice[str]]:
+    """The member's own presets."""
+    own, _offered = await _presets(services, interaction)
+    return _fitting(map(_preset_choice, own), typed)
+
+
+async def offered_presets(
+    services: Services, interaction: discord.Interaction[Any], typed: str
+) -> list[app_commands.Choice[str]]:
+    """The presets that the community offers."""
+    _own, offered = await _presets(services, interaction)
+    return _fitting(map(_preset_choice, offered), typed)
+
+
+async def preset_named(services: Services, interaction: discord.Interaction[Any], name: str) -> Preset:
+    """A preset that the member may use here. Raises ``Refusal``."""
+    return found(name, *await _presets(services, interaction), option="preset")
+
+
+async def _presets(
+    services: Services, interaction: discord.Interaction[Any]
+) -> tuple[Sequence[Preset], Sequence[Preset]]:
+    """The member's own, and those that are offered here."""
+    guild_id = interaction.guild_id or 0
+    own = await services.members.presets_of(guild_id, interaction.user.id)
+    return own, (await services.communities.of(guild_id)).presets
+
+
+def _preset_choice(preset: Preset) -> app_commands.Choice[str]:
+    model = preset.options.model
+    return app_commands.Choice(name=shortened(f"{preset.name} · {model}", _NAME), value=preset.name)
+
+
 async def _specs(services: Services, interaction: discord.Interaction[Any]) -> Sequence[ModelSpec]:
-    """The chosen model alone, if one is chosen."""
+    """The chosen model alone, if one is chosen, by its name or with a preset."""
     usable = await usable_models(services, interaction)
-    chosen = [spec for spec in usable if spec.id == getattr(interaction.namespace, "model", None)]
+    model = getattr(interaction.namespace, "model", None)
+    preset = getattr(interaction.namespace, "preset", None)
+    if not model and preset:
+        own, offered = await _presets(services, interaction)
+        model = next((each.options.model for each in (*own, *offered) if each.key == key_of(preset)), None)
+    chosen = [spec for spec in usable if spec.id == model]
     return chosen or usable
 
 
 def _priced(services: Services, community: Community, spec: ModelSpec, name: str) -> app_commands.Choice[str]:
     prices = price_text(services.pricing.range(spec, community.prices.get(spec.id)))
     return app_commands.Choice(name=shortened(f"{name} · {prices}", _NAME), value=spec.id)
+
+
+def _seconds(number: int) -> str:
+    return ngettext("{n} second", "{n} seconds", number).format(n=number)
 
 
 def _choice(value: str) -> app_commands.Choice[str]:

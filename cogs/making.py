@@ -18,6 +18,8 @@ from bot.errors import AlreadyAccepted, Refusal
 from bot.jobs import store
 from bot.jobs.job import Job, StoredMedia
 from bot.jobs.requests import Ask, Prepared
+from bot.languages import _
+from bot.members.presets import PresetUse
 from bot.services import Services
 from bot.tree import answer_privately
 from cogs import choices
@@ -78,6 +80,7 @@ class Making:
         *,
         model: str | None,
         spoiler: bool,
+        preset: PresetUse | None = None,
     ) -> None:
         """Check, hold, store, and answer with the card; or ask first. Raises ``Refusal``."""
         check_permissions(interaction)
@@ -91,6 +94,7 @@ class Making:
             upload_limit=interaction.filesize_limit,
             # what was hidden stays hidden
             spoiler=spoiler or any(map(_is_hidden, attached.values())),
+            preset=preset,
         )
         async with on_time(interaction):
             prepared = await self._services.requests.prepare(ask)
@@ -111,11 +115,11 @@ class Making:
         question = await self._answered(interaction, job_id)
         # the roles may have changed since
         ask = replace(question.prepared.ask, place=choices.place_of(interaction))
-        closing = "It wasn't started."
+        closing = _("It wasn't started.")
         try:
             async with on_time(interaction):
                 accepted = await self._accepted(replace(question.prepared, ask=ask), question.media)
-            closing = "You said Go."
+            closing = _("You said Go.")
             await self._show(interaction, accepted)
         finally:
             await _close(question, closing)
@@ -124,7 +128,7 @@ class Making:
         """Don't start it. Raises ``Refusal``."""
         question = await self._answered(interaction, job_id)
         await self.uploads.discard(question.prepared.job_id)
-        await interaction.response.edit_message(content="Stopped; nothing was charged.", view=None)
+        await interaction.response.edit_message(content=_("Stopped; nothing was charged."), view=None)
 
     def remember_picture(self, interaction_id: int, picture: discord.Attachment | str) -> str:
         """Keep where a message's picture is until its form comes back; gives the key for it."""
@@ -151,9 +155,12 @@ class Making:
     ) -> None:
         ask = prepared.ask
         statement = await self._services.balances.of(ask.guild_id, ask.user_id, ask.place.role_ids)
-        text = (
-            f"This costs {prepared.quote:,} of your {credits_text(statement.account.available)}: {prepared.spec.name}, "
-            f"{prepared.options.resolution}, {prepared.options.duration} s. Go?"
+        text = _("This costs {price} of your {balance}: {model}, {resolution}, {seconds} s. Go?").format(
+            price=f"{prepared.quote:,}",
+            balance=credits_text(statement.account.available),
+            model=prepared.spec.name,
+            resolution=prepared.options.resolution,
+            seconds=prepared.options.duration,
         )
         await self._forget_old()
         for job_id in [job_id for job_id, each in self._questions.items() if each.asker == (ask.guild_id, ask.user_id)]:
@@ -169,7 +176,7 @@ class Making:
         question = self._questions.get(job_id)
         asker = (interaction.guild_id, interaction.user.id)
         if question is None or asker != question.asker or self._questions.pop(job_id, None) is None:
-            raise Refusal("This question is too old, or was answered already. Use the command again if you want to.")
+            raise Refusal(_("This question is too old, or was answered already. Use the command again if you want to."))
         return question
 
     async def _forget_old(self) -> None:
@@ -221,7 +228,9 @@ class Making:
         shown = self._services.presenter.card_of(job)
         self._services.presenter.answered(job, shown)
         embed, view = card_embed(shown), card_buttons(shown, job.id)
-        with closing_files(card_files(job, self._services.inputs_folder)) as files:
+        with self._services.presenter.speaking_in(job.guild_id):
+            attached = card_files(job, self._services.inputs_folder)
+        with closing_files(attached) as files:
             if interaction.response.is_done():
                 message = await interaction.edit_original_response(
                     embed=embed, view=view, attachments=files, allowed_mentions=NO_MENTIONS

@@ -9,6 +9,7 @@ from bot.client import WanBot
 from cogs.admin.credits import AllowanceModeration, CreditModeration
 from cogs.admin.limits import ChannelModeration, LimitModeration, MemberModeration, WordModeration
 from cogs.admin.models import ModelModeration
+from cogs.admin.presets import PresetModeration
 from cogs.admin.records import AuditModeration, LogModeration, OptionModeration, ProviderModeration
 from cogs.admin.usage import UsageModeration
 
@@ -22,6 +23,7 @@ class Moderation(
     ChannelModeration,
     WordModeration,
     MemberModeration,
+    PresetModeration,
     LogModeration,
     OptionModeration,
     AuditModeration,

@@ -10,7 +10,7 @@ from discord import app_commands
 
 from bot.delivery.messages import NO_MENTIONS, closing_files
 from bot.delivery.words import credits_text
-from bot.languages import N_, _, ngettext
+from bot.languages import _, ngettext
 from bot.privacy.exports import Export
 from bot.services import Services
 from bot.tree import answer_error, answer_privately
@@ -18,22 +18,6 @@ from cogs.feature import Feature
 
 _CUSTOM_ID: Final = "wan-privacy:{action}"
 _TEMPLATE: Final = r"wan-privacy:(?P<action>export|ask|delete|keep)"
-
-_KEPT: Final = """**What I keep of you in this community**
-- Prompts, options, pictures and videos: for {days} after a video's end, then they are deleted.
-- Credits: the amounts you were given and spent, for as long as the books are kept. Once your data is deleted, nobody \
-can tell that they were yours.
-- What moderators changed, given credits and blocks for example: for as long as I am here.
-Cards and videos that were posted stay in their channels until somebody removes them. Prompts and pictures also went \
-to the provider of the model, who has rules of its own."""
-
-_WARNING: Final = """**Delete everything I keep of you here?**
-- {forfeited}
-- Your prompts and pictures are deleted, and my copies of your videos.
-- Messages that were posted stay in their channels.
-- A block stays, and what you received of this period's allowance isn't given again: for both I keep a code in place \
-of your name.
-It can't be undone."""
 
 
 class PrivacyCommands(Feature):
@@ -74,19 +58,61 @@ class PrivacyButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], 
 
 def privacy_text(keep_days: int) -> str:
     """What is kept, where prompts and files are kept for so many days."""
-    return _KEPT.format(days="a day" if keep_days == 1 else f"{keep_days:,} days")
+    kept = ngettext(
+        "- Prompts, options, pictures and videos: for a day after a video's end, then they are deleted.",
+        "- Prompts, options, pictures and videos: for {n} days after a video's end, then they are deleted.",
+        keep_days,
+    )
+    paragraphs = [
+        _("**What I keep of you in this community**"),
+        kept.format(n=f"{keep_days:,}"),
+        _(
+            "- Credits: the amounts you were given and spent, for as long as the books are kept. Once your data is "
+            "deleted, nobody can tell that they were yours."
+        ),
+        _("- What moderators changed, given credits and blocks for example: for as long as I am here."),
+        _(
+            "Cards and videos that were posted stay in their channels until somebody removes them. Prompts and "
+            "pictures also went to the provider of the model, who has rules of its own."
+        ),
+    ]
+    return "\n".join(paragraphs)
+
+
+def warning_text(loss: int) -> str:
+    """What a deletion does; ``loss`` is in credits."""
+    lost = _("- You lose {credits}.").format(credits=credits_text(loss))
+    paragraphs = [
+        _("**Delete everything I keep of you here?**"),
+        lost if loss else _("- You have no credits to lose."),
+        _("- Your prompts and pictures are deleted, and my copies of your videos."),
+        _("- Messages that were posted stay in their channels."),
+        _(
+            "- A block stays, and what you received of this period's allowance isn't given again: for both I keep a "
+            "code in place of your name."
+        ),
+        _("It can't be undone."),
+    ]
+    return "\n".join(paragraphs)
 
 
 def export_text(export: Export) -> str:
     """What the file is."""
-    videos = "1 video" if export.videos == 1 else f"{export.videos:,} videos"
-    entries = "1 change" if export.entries == 1 else f"{export.entries:,} changes"
-    text = f"This is what I keep of you here: {videos}, {entries} of your credits, and what moderators did."
+    videos = ngettext("{n} video", "{n} videos", export.videos).format(n=f"{export.videos:,}")
+    changes = ngettext("{n} change of your credits", "{n} changes of your credits", export.entries)
+    text = _("This is what I keep of you here: {videos}, {changes}, and what moderators did.")
+    sentences = [text.format(videos=videos, changes=changes.format(n=f"{export.entries:,}"))]
     if export.pictures:
-        text += f" Your {_pictures(export.pictures)} in it."
+        text = ngettext("Your picture is in it.", "Your {n} pictures are in it.", export.pictures)
+        sentences.append(text.format(n=f"{export.pictures:,}"))
     if export.pictures_left_out:
-        text += f" Your {_pictures(export.pictures_left_out)} too large to be in it: it has their names."
-    return f"{text} Videos aren't in it: `/wan history` gives those that are kept again."
+        text = ngettext(
+            "Your picture is too large to be in it: it has their names.",
+            "Your {n} pictures are too large to be in it: it has their names.",
+            export.pictures_left_out,
+        )
+        sentences.append(text.format(n=f"{export.pictures_left_out:,}"))
+    return " ".join([*sentences, _("Videos aren't in it: `/wan history` gives those that are kept again.")])
 
 
 async def _export(interaction: discord.Interaction[Any], services: Services) -> None:
@@ -102,18 +128,20 @@ async def _export(interaction: discord.Interaction[Any], services: Services) -> 
 
 async def _ask(interaction: discord.Interaction[Any], services: Services) -> None:
     loss = await services.forgetting.loss(interaction.guild_id or 0, interaction.user.id)
-    forfeited = f"You lose {credits_text(loss)}." if loss else "You have no credits to lose."
     view = _buttons(("delete", _("Delete everything"), _RED), ("keep", _("Keep it"), _GREY))
-    await interaction.response.edit_message(content=_WARNING.format(forfeited=forfeited), view=view)
+    await interaction.response.edit_message(content=warning_text(loss), view=view)
 
 
 async def _delete(interaction: discord.Interaction[Any], services: Services) -> None:
     # many files may take longer than Discord waits for an answer
     await interaction.response.defer()
     forfeited = await services.forgetting.forget(interaction.guild_id or 0, interaction.user.id)
-    lost = f" {credits_text(forfeited)} went with it." if forfeited else ""
-    text = f"Everything I kept of you here is deleted.{lost} Should you come back, you begin anew."
-    await interaction.edit_original_response(content=text, view=None)
+    text = _("Everything I kept of you here is deleted. Should you come back, you begin anew.")
+    if forfeited:
+        text = _(
+            "Everything I kept of you here is deleted. {credits} went with it. Should you come back, you begin anew."
+        )
+    await interaction.edit_original_response(content=text.format(credits=credits_text(forfeited)), view=None)
 
 
 async def _keep(interaction: discord.Interaction[Any], services: Services) -> None:
@@ -135,7 +163,3 @@ def _buttons(*chosen: tuple[str, str, discord.ButtonStyle]) -> discord.ui.View:
     # as in bot.delivery.messages: discord.py shall keep nothing of it
     view.stop()
     return view
-
-
-def _pictures(number: int) -> str:
-    return "picture is" if number == 1 else f"{number:,} pictures are"

@@ -77,9 +77,11 @@ async def delete(interaction: discord.Interaction[Any], services: Services, job_
     job = await services.results.remove(actor_of(interaction), job_id)
     await interaction.response.edit_message(content=_("The video was removed."), view=None)
     community = await services.communities.of(job.guild_id)
-    told = (
-        f"<@{interaction.user.id}> · **results remove** · <@{job.user_id}>'s video in <#{job.channel_id}>, job {job.id}"
-    )
+    with services.presenter.speaking_in(job.guild_id):
+        what = _("{member}'s video in {channel}, job {job}").format(
+            member=f"<@{job.user_id}>", channel=f"<#{job.channel_id}>", job=job.id
+        )
+    told = f"<@{interaction.user.id}> · **results remove** · {what}"
     await services.presenter.tell_moderators(community, told)
 
 

@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 
 from bot.delivery.cards import WORDS, message_link, options_text
+from bot.delivery.dates import instant_text
 from bot.delivery.messages import NO_MENTIONS, closing_files, result_file
 from bot.delivery.prices import price_text
 from bot.delivery.statements import statement_text
@@ -16,6 +17,7 @@ from bot.delivery.words import credits_text, disarmed, fitting_lines, one_line, 
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job, State
+from bot.languages import N_, _, ngettext, say
 from bot.services import Services
 from bot.tree import answer_privately
 from cogs import choices
@@ -28,24 +30,24 @@ _SHOWN: Final = 7
 _MOST_CHOICES: Final = 25
 #: characters; Discord's own limit
 _LONGEST_CHOICE: Final = 100
-_NOT_KEPT: Final = "the prompt isn't kept any more"
+_NOT_KEPT: Final = N_("the prompt isn't kept any more")
 
-HELP: Final = """**Making videos**
+HELP: Final = (
+    N_("""**Making videos**
 `/wan video` makes one from a prompt. Attach `image` to start from a picture, `last_image` to end on another, \
 `video` to continue a clip. Everything else may be left out. `/wan compose` is the same as a form.
-The answer is a card that follows your video until it is posted here.
-
-**What it costs**
+The answer is a card that follows your video until it is posted here."""),
+    N_("""**What it costs**
 Each video has a price in credits, shown on its card. You pay when the video is posted, and only then: if it fails, \
 you pay nothing.
-`/wan balance` shows what you have and when more comes · `/wan models` shows prices
-
-**Your videos**
+`/wan balance` shows what you have and when more comes · `/wan models` shows prices"""),
+    N_("""**Your videos**
 `/wan queue` shows what is being made · `/wan cancel` stops one that hasn't been started yet · \
 `/wan history` shows what was made and gives a video again, free
 The buttons under a video make another one (Again), change what was asked for (Edit and rerun) or go on from it (Extend)
 `/wan report` tells the moderators of a video that shouldn't be here · \
-`/wan privacy` says what is kept of you, gives it to you, and deletes it"""
+`/wan privacy` says what is kept of you, gives it to you, and deletes it"""),
+)
 
 
 class StatusCommands(Feature):
@@ -63,9 +65,8 @@ class StatusCommands(Feature):
         """List the open jobs of the community."""
         jobs = await self.services.database.read(partial(store.open_of, guild_id=interaction.guild_id or 0))
         if not jobs:
-            await answer_privately(
-                interaction, "Nothing is being made here at the moment. `/wan video` starts something."
-            )
+            text = _("Nothing is being made here at the moment. `/wan video` starts something.")
+            await answer_privately(interaction, text)
             return
         lines = [_queue_line(job, is_own=job.user_id == interaction.user.id) for job in jobs]
         await answer_privately(interaction, fitting_lines(lines))
@@ -75,22 +76,21 @@ class StatusCommands(Feature):
         """List what may be used here."""
         usable = await choices.usable_models(self.services, interaction)
         if not usable:
-            raise Refusal(
+            text = _(
                 "No model may be used here. A moderator can allow one with `/wan-admin models allow`, or raise "
                 "`/wan-admin limits`."
             )
+            raise Refusal(text)
         community = await self.services.communities.of(interaction.guild_id or 0)
         limits = community.limits
-        embed = discord.Embed(title="Models", description="Name one in `model`, or leave it out.")
+        embed = discord.Embed(title=_("Models"), description=_("Name one in `model`, or leave it out."))
         for spec in usable[:_MOST_CHOICES]:
             resolutions = allowed_resolutions(spec, limits.resolution)
             durations = allowed_durations(spec, limits.duration)
             price = price_text(self.services.pricing.range(spec, community.prices.get(spec.id)))
-            facts = (
-                f"Starts from {one_of(MODE_NAMES[mode] for mode in spec.modes)}\n"
-                f"{one_of(resolutions)} · {durations_text(durations)} · {price}"
-            )
-            embed.add_field(name=f"{spec.name} (`{spec.id}`)", value=facts, inline=False)
+            starts = _("Starts from {what}").format(what=say(one_of(MODE_NAMES[mode] for mode in spec.modes)))
+            facts = f"{say(one_of(resolutions))} · {say(durations_text(durations))} · {price}"
+            embed.add_field(name=f"{spec.name} (`{spec.id}`)", value=f"{starts}\n{facts}", inline=False)
         await interaction.response.send_message(embed=embed, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     @app_commands.command(name="cancel", description="Stop one of your videos and get its credits back.")
@@ -127,7 +127,7 @@ class StatusCommands(Feature):
     @app_commands.command(name="help", description="How to make videos here, and what it costs.")
     async def help(self, interaction: discord.Interaction[Any]) -> None:
         """Explain everything on one page."""
-        await answer_privately(interaction, HELP)
+        await answer_privately(interaction, help_text())
 
     async def _own_open(self, interaction: discord.Interaction[Any]) -> list[Job]:
         member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
@@ -136,9 +136,14 @@ class StatusCommands(Feature):
     async def _only_open(self, interaction: discord.Interaction[Any]) -> str:
         jobs = await self._own_open(interaction)
         if not jobs:
-            raise Refusal("None of your videos is being made here at the moment.")
+            raise Refusal(_("None of your videos is being made here at the moment."))
         if len(jobs) > 1:
-            raise Refusal(f"You have {len(jobs)} videos under way: choose one in `job`.")
+            text = ngettext(
+                "You have {n} video under way: choose it in `job`.",
+                "You have {n} videos under way: choose one in `job`.",
+                len(jobs),
+            )
+            raise Refusal(text.format(n=len(jobs)))
         return jobs[0].id
 
     async def _serve_again(self, interaction: discord.Interaction[Any], job_id: str) -> None:
@@ -146,17 +151,21 @@ class StatusCommands(Feature):
         is_own = job is not None and job.guild_id == interaction.guild_id and job.user_id == interaction.user.id
         path = self.services.videos_folder / job.video_path if job is not None and job.video_path else None
         if job is None or not is_own or path is None or not path.is_file():
-            raise Refusal("There is no such video of yours here, or it isn't kept any more.")
+            raise Refusal(_("There is no such video of yours here, or it isn't kept any more."))
         kept = (path, path.with_name(f"{job.id}.fitted.mp4"))
         fitting = [each for each in kept if each.is_file() and each.stat().st_size <= interaction.filesize_limit]
         if not fitting:
-            raise Refusal("This video is too large to be sent here again.")
+            raise Refusal(_("This video is too large to be sent here again."))
         # the upload alone may take longer than Discord waits for an answer
         await interaction.response.defer(ephemeral=True, thinking=True)
         with closing_files([result_file(job, fitting[0])]) as files:
-            await interaction.edit_original_response(
-                content=f"Here it is again, free. Job {job.id}", attachments=files, allowed_mentions=NO_MENTIONS
-            )
+            text = _("Here it is again, free. Job {job}").format(job=job.id)
+            await interaction.edit_original_response(content=text, attachments=files, allowed_mentions=NO_MENTIONS)
+
+
+def help_text() -> str:
+    """How everything is done, on one page."""
+    return "\n\n".join(map(_, HELP))
 
 
 async def history_page(interaction: discord.Interaction[Any], services: Services, argument: str, skip: int) -> Page:
@@ -165,36 +174,40 @@ async def history_page(interaction: discord.Interaction[Any], services: Services
     member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
     jobs = await services.database.read(partial(store.latest_of, **member, most=_SHOWN + 1, skip=skip))
     text = fitting_lines(list(map(_history_line, jobs[:_SHOWN])))
-    nothing = "You have made no video here yet. `/wan video` makes one."
+    nothing = _("You have made no video here yet. `/wan video` makes one.")
     return Page(text=text or nothing, step=_SHOWN, has_more=len(jobs) > _SHOWN)
 
 
 def _queue_line(job: Job, *, is_own: bool) -> str:
     # the prompts of others are theirs to show
-    what = disarmed(job.request.prompt, 60) or "no prompt"
-    who = f"you · {what}" if is_own else f"<@{job.user_id}>"
-    return f"**{WORDS[job.state]}** · {who} · {relative_time(job.created_at)}{_card_link(job)}"
+    what = disarmed(job.request.prompt, 60) or _("no prompt")
+    who = f"{_('you')} · {what}" if is_own else f"<@{job.user_id}>"
+    return f"**{_(WORDS[job.state])}** · {who} · {relative_time(job.created_at)}{_card_link(job)}"
 
 
 def _history_line(job: Job) -> str:
     if job.removed_at is not None:
-        return f"**Removed** · {relative_time(job.created_at)} · {credits_text(job.quote)}"
-    what = (disarmed(job.request.prompt, 60) if job.purged_at is None else _NOT_KEPT) or "no prompt"
+        return f"**{_('Removed')}** · {relative_time(job.created_at)} · {credits_text(job.quote)}"
+    what = (disarmed(job.request.prompt, 60) if job.purged_at is None else _(_NOT_KEPT)) or _("no prompt")
     price = credits_text(job.quote)
     if job.state is not State.SUCCEEDED:
-        price = f"{price} when posted" if job.state.is_open else "nothing spent"
-    return f"**{WORDS[job.state]}** · {what} · {options_text(job.request).split(' · ')[0]} · {price}{_card_link(job)}"
+        price = _("{credits} when posted").format(credits=price) if job.state.is_open else _("nothing spent")
+    return (
+        f"**{_(WORDS[job.state])}** · {what} · {options_text(job.request).split(' · ')[0]} · {price}{_card_link(job)}"
+    )
 
 
 def _card_link(job: Job) -> str:
     message_id = job.result_message_id or job.card_message_id
-    return "" if message_id is None else f" · [see it]({message_link(job.guild_id, job.channel_id, message_id)})"
+    if message_id is None:
+        return ""
+    return f" · [{_('see it')}]({message_link(job.guild_id, job.channel_id, message_id)})"
 
 
 def job_choice(job: Job) -> app_commands.Choice[str]:
     """A job among the suggestions."""
-    what = (job.request.prompt if job.purged_at is None else _NOT_KEPT) or "no prompt"
-    name = f"{WORDS[job.state]} · {job.created_at:%b %d, %H:%M} UTC · {what}"
+    what = (job.request.prompt if job.purged_at is None else _(_NOT_KEPT)) or _("no prompt")
+    name = f"{_(WORDS[job.state])} · {instant_text(job.created_at)} · {what}"
     # cut first: many prompts are looked at for each letter that is typed
     short = one_line(shortened(name, 4 * _LONGEST_CHOICE), _LONGEST_CHOICE)
     return app_commands.Choice(name=short, value=job.id)

@@ -13,6 +13,7 @@ import discord
 from bot.delivery import faults
 from bot.errors import Refusal
 from bot.jobs.job import StoredMedia
+from bot.languages import _, say_name
 from bot.media.errors import MediaError, MediaFailed
 from bot.media.images import Fitted, Images
 from bot.media.videos import Videos
@@ -70,9 +71,9 @@ class Uploads:
         try:
             return await (self._clip(raw, option) if is_clip else self._image(raw, option, spec))
         except MediaFailed as error:
-            raise Refusal(f"**{option}**: it couldn't be read in time. Try another file.") from error
+            raise Refusal(_named(option, _("it couldn't be read in time. Try another file."))) from error
         except MediaError as error:
-            raise Refusal(f"**{option}**: {error.reason}") from error
+            raise Refusal(_named(option, error.reason)) from error
         finally:
             raw.unlink(missing_ok=True)
 
@@ -82,15 +83,15 @@ class Uploads:
             try:
                 await self._videos.fetch(source, raw, max_bytes=limit, seconds=_LINK_TIME)
             except LinkError as error:
-                raise Refusal(
-                    f"**{option}**: the link of this picture gives nothing. Send the picture itself."
-                ) from error
+                text = _("the link of this picture gives nothing. Send the picture itself.")
+                raise Refusal(_named(option, text)) from error
             return
         if isinstance(source, Path) and not source.is_file():
-            raise Refusal(f"**{option}**: it isn't kept any more. Send it again.")
+            raise Refusal(_named(option, _("it isn't kept any more. Send it again.")))
         size = source.stat().st_size if isinstance(source, Path) else source.size
         if size > limit:
-            raise Refusal(f"**{option}**: it has {_mib(size)} MiB; up to {_mib(limit)} MiB are accepted.")
+            text = _("it has {size} MiB; up to {limit} MiB are accepted.")
+            raise Refusal(_named(option, text.format(size=_mib(size), limit=_mib(limit))))
         if isinstance(source, Path):
             await asyncio.to_thread(shutil.copyfile, source, raw)
         else:
@@ -116,7 +117,12 @@ async def _read(attachment: discord.Attachment, option: str) -> bytes:
     try:
         return await attachment.read()
     except faults.DISCORD_ERRORS as error:
-        raise Refusal(f"**{option}**: Discord doesn't hand it over. Attach it again.") from error
+        raise Refusal(_named(option, _("Discord doesn't hand it over. Attach it again."))) from error
+
+
+def _named(option: str, text: str) -> str:
+    """What is wrong, with the option that it is wrong with."""
+    return f"**{say_name(option)}**: {text}"
 
 
 def _clip_type(path: Path) -> str:

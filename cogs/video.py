@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import discord
 from discord import app_commands
 
+from bot.members.presets import PresetUse, applied
 from bot.services import Services
 from cogs import choices
 from cogs.feature import Feature
@@ -39,6 +40,7 @@ class VideoCommands(Feature):
         seed="The same number with the same options gives a similar video",
         enhance_prompt="Let the model rewrite your prompt",
         settings="Extra settings of the model; they appear as you type",
+        preset="Options that were saved under a name; what you type here wins over them",
         spoiler="Hide the video behind a spoiler",
     )
     async def video(  # noqa: PLR0917 - Discord names them
@@ -56,6 +58,7 @@ class VideoCommands(Feature):
         seed: int | None = None,
         enhance_prompt: bool | None = None,  # noqa: FBT001 - an option of the command
         settings: str | None = None,
+        preset: str | None = None,
         spoiler: bool = False,  # noqa: FBT001, FBT002 - an option of the command
     ) -> None:
         """Make a video."""
@@ -73,7 +76,10 @@ class VideoCommands(Feature):
             enhance_prompt=enhance_prompt,
             settings=settings,
         )
-        await self.making.make(interaction, wish, attached, model=model, spoiler=spoiler)
+        use: PresetUse | None = None
+        if preset is not None:
+            wish, model, use = applied(wish, model, await choices.preset_named(self.services, interaction, preset))
+        await self.making.make(interaction, wish, attached, model=model, spoiler=spoiler, preset=use)
 
     @video.autocomplete("model")
     async def _models(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -90,3 +96,7 @@ class VideoCommands(Feature):
     @video.autocomplete("settings")
     async def _settings(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         return await choices.settings(self.services, interaction, typed)
+
+    @video.autocomplete("preset")
+    async def _presets(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return await choices.presets(self.services, interaction, typed)

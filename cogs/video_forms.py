@@ -11,11 +11,13 @@ from typing import Any, Final, TypeVar
 import discord
 
 from bot.communities.rules import Community
+from bot.delivery.cards import seconds_text
 from bot.delivery.words import shortened
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.again import Shape, settings_text
 from bot.jobs.job import Job, Request
+from bot.languages import _, say
 from bot.services import Services
 from cogs import choices
 from cogs.answering import on_time
@@ -59,11 +61,11 @@ class VideoForm(Form):
 
     def arrange(self, *, files: str) -> None:
         """Put the fields in their order; ``files`` says what files are for."""
-        self.add_item(_label("Prompt", self.prompt, "What the video should show"))
-        self.add_item(_label("Negative prompt", self.negative, "What it should not show"))
-        self.add_item(_label("Files", self.files, files))
-        self.add_item(_label("Resolution, shape, seconds", self.shape))
-        self.add_item(_label("Settings", self.settings, "Extra settings of the model"))
+        self.add_item(_label(_("Prompt"), self.prompt, _("What the video should show")))
+        self.add_item(_label(_("Negative prompt"), self.negative, _("What it should not show")))
+        self.add_item(_label(_("Files"), self.files, files))
+        self.add_item(_label(_("Resolution, shape, seconds"), self.shape))
+        self.add_item(_label(_("Settings"), self.settings, _("Extra settings of the model")))
 
     def offer(self, community: Community, specs: Sequence[ModelSpec], chosen: Shape | None = None) -> None:
         """Offer only what these models have here."""
@@ -72,14 +74,16 @@ class VideoForm(Form):
             shapes = [chosen, *(shape for shape in shapes if shape != chosen)]
         for shape in shapes[:_MOST_CHOICES]:
             self.shape.add_option(label=shape_text(shape), value=str(shape), default=shape == chosen)
-        keys = {parameter.key: describe(parameter) for spec in specs for parameter in spec.parameters}
-        text = " ".join(f"{key}: {what}." for key, what in keys.items())
-        self.settings.placeholder = shortened(text.replace("`", ""), _PLACEHOLDER) if keys else "This model has none."
+        keys = {parameter.key: say(describe(parameter)) for spec in specs for parameter in spec.parameters}
+        text = " ".join(_("{key}: {what}.").format(key=key, what=what) for key, what in keys.items())
+        none = _("This model has none.")
+        self.settings.placeholder = shortened(text.replace("`", ""), _PLACEHOLDER) if keys else none
 
     def fill_in(self, request: Request) -> None:
         """Show what was asked for before. Raises ``Refusal`` for what no form holds."""
         if len(request.prompt) > _LONGEST_PROMPT:
-            raise Refusal(f"This prompt is longer than the {_LONGEST_PROMPT:,} characters of a form: use `/wan video`.")
+            text = _("This prompt is longer than the {most} characters of a form: use `/wan video`.")
+            raise Refusal(text.format(most=f"{_LONGEST_PROMPT:,}"))
         self.prompt.default = request.prompt[:_LONGEST_PROMPT]
         self.negative.default = (request.negative_prompt or "")[:_LONGEST_NEGATIVE]
         self.settings.default = (settings_text(request.parameters) or "")[:_LONGEST_SETTINGS]
@@ -124,16 +128,16 @@ class ComposeForm(VideoForm):
     def reopened(cls, services: Services, argument: str) -> ComposeForm:
         """See ``Form``."""
         del services
-        form = cls(argument, title="New video")
-        form.arrange(files="A first image, a first and a last image, or a clip")
+        form = cls(argument, title=_("New video"))
+        form.arrange(files=_("A first image, a first and a last image, or a clip"))
         return form
 
     @classmethod
     def opened(cls, community: Community, specs: Sequence[ModelSpec], model: ModelSpec | None) -> ComposeForm:
         """A fresh one for these models."""
-        form = cls("" if model is None else model.id, title="New video" if model is None else model.name)
+        form = cls("" if model is None else model.id, title=_("New video") if model is None else model.name)
         form.offer(community, [model] if model is not None else specs)
-        form.arrange(files="A first image, a first and a last image, or a clip")
+        form.arrange(files=_("A first image, a first and a last image, or a clip"))
         return form
 
 
@@ -146,17 +150,17 @@ class EditForm(VideoForm):
     def reopened(cls, services: Services, argument: str) -> EditForm:
         """See ``Form``."""
         del services
-        form = cls(argument, title="Edit and rerun")
-        form.arrange(files="Without new files the old ones are used")
+        form = cls(argument, title=_("Edit and rerun"))
+        form.arrange(files=_("Without new files the old ones are used"))
         return form
 
     @classmethod
     def opened(cls, community: Community, spec: ModelSpec, job: Job) -> EditForm:
         """Filled with what the job asked for."""
-        form = cls(job.id, title=f"Edit and rerun · {spec.name}")
+        form = cls(job.id, title=f"{_('Edit and rerun')} · {spec.name}")
         form.offer(community, [spec], _shape_of(job.request))
         form.fill_in(job.request)
-        form.arrange(files="Without new files the old ones are used")
+        form.arrange(files=_("Without new files the old ones are used"))
         return form
 
     async def basis(
@@ -176,28 +180,28 @@ class ExtendForm(VideoForm):
     def reopened(cls, services: Services, argument: str) -> ExtendForm:
         """See ``Form``."""
         del services
-        form = cls(argument, title="Extend")
-        form.arrange(files="Leave this empty: the video itself is continued")
+        form = cls(argument, title=_("Extend"))
+        form.arrange(files=_("Leave this empty: the video itself is continued"))
         return form
 
     @classmethod
     def opened(cls, community: Community, spec: ModelSpec, job: Job) -> ExtendForm:
         """Filled with what the job asked for."""
-        form = cls(f"{job.id}/{spec.id}", title=f"Extend · {spec.name}")
+        form = cls(f"{job.id}/{spec.id}", title=f"{_('Extend')} · {spec.name}")
         form.offer(community, [spec])
         form.prompt.default = job.request.prompt[:_LONGEST_PROMPT]
-        form.arrange(files="Leave this empty: the video itself is continued")
+        form.arrange(files=_("Leave this empty: the video itself is continued"))
         return form
 
     async def basis(
         self, interaction: discord.Interaction[Any], services: Services
     ) -> tuple[Request | None, str | None, Mapping[str, Source]]:
         """See ``VideoForm``: the clip, or its last picture for a model that continues none."""
-        job_id, _, model = self.argument.partition("/")
+        job_id, _slash, model = self.argument.partition("/")
         job = await kept_job(services, interaction, job_id)
         spec = services.registry.models.get(model)
         if spec is None:
-            raise Refusal("This model isn't offered any more. Press Extend again.")
+            raise Refusal(_("This model isn't offered any more. Press Extend again."))
         video = kept_video(services, job)
         request = job.request if spec.enhances_prompt is not None else job.request.model_copy(update=_NOT_ENHANCED)
         if Mode.EXTEND in spec.modes:
@@ -217,16 +221,16 @@ class AnimateForm(VideoForm):
     def reopened(cls, services: Services, argument: str) -> AnimateForm:
         """See ``Form``."""
         del services
-        form = cls(argument, title="Animate with Wan")
-        form.arrange(files="Leave this empty: the message's picture is animated")
+        form = cls(argument, title=_("Animate with Wan"))
+        form.arrange(files=_("Leave this empty: the message's picture is animated"))
         return form
 
     @classmethod
     def opened(cls, community: Community, specs: Sequence[ModelSpec], key: str) -> AnimateForm:
         """A fresh one for these models."""
-        form = cls(key, title="Animate with Wan")
+        form = cls(key, title=_("Animate with Wan"))
         form.offer(community, specs)
-        form.arrange(files="Leave this empty: the message's picture is animated")
+        form.arrange(files=_("Leave this empty: the message's picture is animated"))
         return form
 
     async def basis(
@@ -236,7 +240,7 @@ class AnimateForm(VideoForm):
         del services
         picture = making_of(interaction).picture_of(self.argument)
         if picture is None:
-            raise Refusal("This form is too old. Choose **Animate with Wan** from the message's menu again.")
+            raise Refusal(_("This form is too old. Choose **Animate with Wan** from the message's menu again."))
         return None, None, {"image": picture}
 
 
@@ -260,14 +264,16 @@ def shapes_of(community: Community, spec: ModelSpec) -> list[Shape]:
 
 def shape_text(shape: Shape) -> str:
     """``720p · 16:9 · 5 s``."""
-    return " · ".join(part for part in (shape.resolution, shape.aspect_ratio, f"{shape.duration} s") if part)
+    seconds = None if shape.duration is None else seconds_text(shape.duration)
+    parts = (shape.resolution, shape.aspect_ratio, seconds)
+    return " · ".join(part for part in parts if part)
 
 
 def sources_of(files: Sequence[discord.Attachment]) -> dict[str, Source]:
     """What the files of a form are for. Raises ``Refusal``."""
     clips = [file for file in files if (file.content_type or "").startswith("video/")]
     if clips and len(files) > 1:
-        raise Refusal("**files**: send either one clip, or one or two images.")
+        raise Refusal(_("**files**: send either one clip, or one or two images."))
     return {"video": clips[0]} if clips else dict(zip(("image", "last_image"), files, strict=False))
 
 
@@ -275,7 +281,7 @@ async def kept_job(services: Services, interaction: discord.Interaction[Any], jo
     """A job of this guild of which everything is kept. Raises ``Refusal``."""
     job = await services.database.read(partial(store.load, job_id=job_id))
     if job is None or job.guild_id != interaction.guild_id or job.purged_at is not None or job.removed_at is not None:
-        raise Refusal("Nothing is kept of this video any more. `/wan video` makes a new one.")
+        raise Refusal(_("Nothing is kept of this video any more. `/wan video` makes a new one."))
     return job
 
 
@@ -290,7 +296,7 @@ def kept_video(services: Services, job: Job) -> Path:
     """Our copy of a job's video. Raises ``Refusal``."""
     path = None if job.video_path is None else services.videos_folder / job.video_path
     if path is None or not path.is_file():
-        raise Refusal("This video isn't kept any more.")
+        raise Refusal(_("This video isn't kept any more."))
     return path
 
 
@@ -305,7 +311,7 @@ async def extending_model(services: Services, interaction: discord.Interaction[A
         for spec in own_first:
             if mode in spec.modes:
                 return spec
-    raise Refusal("No model that may be used here continues a video or starts from an image.")
+    raise Refusal(_("No model that may be used here continues a video or starts from an image."))
 
 
 def _smallest(video: Path) -> Path:

@@ -7,6 +7,7 @@ from discord.ext import commands
 from bot.client import WanBot
 from bot.services import Services
 from cogs.compose import ComposeCommands, animate
+from cogs.presets import PresetCommands
 from cogs.privacy import PrivacyCommands
 from cogs.reports import ReportCommands
 from cogs.status import StatusCommands
@@ -17,6 +18,7 @@ class Wan(
     VideoCommands,
     ComposeCommands,
     StatusCommands,
+    PresetCommands,
     ReportCommands,
     PrivacyCommands,
     commands.GroupCog,

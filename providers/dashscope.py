@@ -25,6 +25,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from providers.errors import AuthFailed, OutcomeUnknown, Refused, Unavailable
+from providers.texts import Text
 from providers.types import Rejected
 from providers.vendor_words import VendorWords, vendor_words
 
@@ -63,14 +64,16 @@ class Kind(Enum):
 
 
 #: What a member is told to do, one sentence or two for each kind.
-ADVICE: Mapping[Kind, str] = {
-    Kind.CONTENT: "The provider's filter doesn't allow this. Change the prompt or the picture and try again.",
-    Kind.PICTURE: "The provider couldn't read the picture. Send it again or use another, or choose another model.",
-    Kind.OPTIONS: "The provider can't work with what it was asked for. Change the options or what you attached.",
-    Kind.MODEL: "The provider doesn't offer this model at the moment. Choose another model.",
-    Kind.ACCOUNT: "The provider can't be used at the moment; its operator knows. Choose another model.",
-    Kind.BUSY: "The provider has too much to do. Try again in a few minutes, or choose another model.",
-    Kind.FAULT: "The provider had a fault of its own. Try again, or choose another model.",
+ADVICE: Mapping[Kind, Text] = {
+    Kind.CONTENT: Text("The provider's filter doesn't allow this. Change the prompt or the picture and try again."),
+    Kind.PICTURE: Text(
+        "The provider couldn't read the picture. Send it again or use another, or choose another model."
+    ),
+    Kind.OPTIONS: Text("The provider can't work with what it was asked for. Change the options or what you attached."),
+    Kind.MODEL: Text("The provider doesn't offer this model at the moment. Choose another model."),
+    Kind.ACCOUNT: Text("The provider can't be used at the moment; its operator knows. Choose another model."),
+    Kind.BUSY: Text("The provider has too much to do. Try again in a few minutes, or choose another model."),
+    Kind.FAULT: Text("The provider had a fault of its own. Try again, or choose another model."),
 }
 
 #: Normalised codes; one stands for all that begin with it, unless a longer one fits.

@@ -30,6 +30,7 @@ from providers.addresses import Resolve, is_public, system_resolve, url_of
 from providers.budget import NoSlotSoon, Priority, RequestBudget
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.statuses import Answer, ask_error, auth_failed, submit_error, upload_error, wait_named
+from providers.texts import Text
 from providers.vendor_words import MAX_MESSAGE, VendorWords, vendor_words, words_in
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class VendorHttp:
             file = await asyncio.to_thread(path.open, "rb")
         except OSError as error:
             reason = f"{self.name}: the file to upload can't be read ({type(error).__name__})"
-            raise Refused(reason, advice="Attach the picture again.") from None
+            raise Refused(reason, advice=Text("Attach the picture again.")) from None
         with file:
             got = await self._uploaded(form, (filename, file, content_type))
         if not isinstance(got, Answer):

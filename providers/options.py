@@ -8,8 +8,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TypeVar
 
+from providers.texts import Text
 from providers.types import Mode, ModelSpec, Parameter, ParameterValue
 
 _T = TypeVar("_T")
@@ -26,11 +28,11 @@ _SHOWN_LETTERS = 30
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 #: In the order in which they say what a video starts from.
-MODE_NAMES: Mapping[Mode, str] = {
-    Mode.TEXT: "text alone",
-    Mode.IMAGE: "a first image",
-    Mode.FIRST_LAST: "a first and a last image",
-    Mode.EXTEND: "a video to continue",
+MODE_NAMES: Mapping[Mode, Text] = {
+    Mode.TEXT: Text("text alone"),
+    Mode.IMAGE: Text("a first image"),
+    Mode.FIRST_LAST: Text("a first and a last image"),
+    Mode.EXTEND: Text("a video to continue"),
 }
 
 
@@ -39,7 +41,7 @@ class OptionProblem:
     """One option that can't be had, and what would be accepted instead."""
 
     option: str
-    message: str
+    message: Text
 
 
 class OptionsRefused(Exception):  # noqa: N818 - it names what happened, like the provider errors
@@ -87,11 +89,13 @@ def mode_of(wish: Wish) -> Mode:
     """Tell what the video starts from; raises ``OptionsRefused`` for a mix that means nothing."""
     if wish.has_video:
         if wish.has_image or wish.has_last_image:
-            raise OptionsRefused([OptionProblem("video", "Attach either a video to continue or images, not both.")])
+            message = Text("Attach either a video to continue or images, not both.")
+            raise OptionsRefused([OptionProblem("video", message)])
         return Mode.EXTEND
     if wish.has_last_image:
         if not wish.has_image:
-            raise OptionsRefused([OptionProblem("last_image", "A last image needs a first one: attach `image` too.")])
+            message = Text("A last image needs a first one: attach `image` too.")
+            raise OptionsRefused([OptionProblem("last_image", message)])
         return Mode.FIRST_LAST
     return Mode.IMAGE if wish.has_image else Mode.TEXT
 
@@ -154,7 +158,7 @@ def parse_settings(spec: ModelSpec, text: str) -> tuple[dict[str, ParameterValue
     known = {parameter.key: parameter for parameter in spec.parameters}
     values: dict[str, ParameterValue] = {}
     unknown: list[str] = []
-    faults: list[str] = []
+    faults: list[Text] = []
     for word in text.replace(",", " ").split():
         key, _, raw = word.partition("=")
         parameter = known.get(key.lower())
@@ -163,9 +167,9 @@ def parse_settings(spec: ModelSpec, text: str) -> tuple[dict[str, ParameterValue
             continue
         value = _parse(parameter, raw)
         if value is None:
-            faults.append(f"`{parameter.key}` takes {describe(parameter)}.")
+            faults.append(Text("`{key}` takes {what}.", key=parameter.key, what=describe(parameter)))
         elif parameter.key in values:
-            faults.append(f"`{parameter.key}` is given twice; give it once.")
+            faults.append(Text("`{key}` is given twice; give it once.", key=parameter.key))
         else:
             values[parameter.key] = value
     if unknown:
@@ -174,24 +178,37 @@ def parse_settings(spec: ModelSpec, text: str) -> tuple[dict[str, ParameterValue
     return values, [OptionProblem("settings", fault) for fault in dict.fromkeys(faults)]
 
 
-def describe(parameter: Parameter) -> str:
+def describe(parameter: Parameter) -> Text:
     """Say what a parameter accepts, as in ``a whole number from 10 to 50``."""
     if parameter.kind is bool:
-        return "`true` or `false`"
-    kind = "a whole number" if parameter.kind is int else "a number"
-    return f"{kind} from {parameter.minimum:g} to {parameter.maximum:g}"
+        return Text("`true` or `false`")
+    low, high = f"{parameter.minimum:g}", f"{parameter.maximum:g}"
+    if parameter.kind is int:
+        return Text("a whole number from {low} to {high}", low=low, high=high)
+    return Text("a number from {low} to {high}", low=low, high=high)
 
 
-def one_of(values: Iterable[object]) -> str:
+def one_of(values: Iterable[object]) -> Text:
     """Join values as people list them: ``480p, 720p or 1080p``."""
-    words = [str(value) for value in values]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}" if words else "nothing"
+    *others, last = [value if isinstance(value, Text) else str(value) for value in values] or [Text("nothing")]
+    return Text("{others} or {last}", others=listed(others), last=last) if others else Text("{one}", one=last)
 
 
-def durations_text(durations: Sequence[int]) -> str:
+def listed(values: Sequence[str]) -> str:
+    """Put values one after the other: ``480p, 720p``."""
+    return reduce(_and_next, values)
+
+
+def durations_text(durations: Sequence[int]) -> Text:
     """Say durations in seconds, a whole range shortly: ``2 to 15 seconds``."""
     is_range = len(durations) > 3 and list(durations) == list(range(durations[0], durations[-1] + 1))  # noqa: PLR2004
-    return f"{durations[0]} to {durations[-1]} seconds" if is_range else f"{one_of(durations)} seconds"
+    if is_range:
+        return Text("{first} to {last} seconds", first=durations[0], last=durations[-1])
+    return Text("{lengths} seconds", lengths=one_of(durations))
+
+
+def _and_next(before: str, value: str) -> str:
+    return Text("{before}, {value}", before=before, value=value)
 
 
 def _mode_problems(spec: ModelSpec, mode: Mode) -> Iterable[OptionProblem]:
@@ -199,12 +216,18 @@ def _mode_problems(spec: ModelSpec, mode: Mode) -> Iterable[OptionProblem]:
         return
     accepted = one_of(MODE_NAMES[each] for each in spec.modes)
     option = {Mode.TEXT: "image", Mode.IMAGE: "image", Mode.FIRST_LAST: "last_image", Mode.EXTEND: "video"}[mode]
-    yield OptionProblem(option, f"{spec.name} can't start from {MODE_NAMES[mode]}; it takes {accepted}.")
+    message = Text(
+        "{model} can't start from {what}; it takes {accepted}.",
+        model=spec.name,
+        what=MODE_NAMES[mode],
+        accepted=accepted,
+    )
+    yield OptionProblem(option, message)
 
 
 def _text_problems(spec: ModelSpec, wish: Wish, mode: Mode) -> Iterable[OptionProblem]:
     if not _can_be_seen(wish.prompt) and mode not in spec.prompt_optional:
-        yield OptionProblem("prompt", "Say in a few words what the video should show.")
+        yield OptionProblem("prompt", Text("Say in a few words what the video should show."))
     yield from _broken_texts(wish)
     if spec.prompt_limit is not None and len(wish.prompt) > spec.prompt_limit:
         yield _too_long("prompt", spec.prompt_limit, len(wish.prompt))
@@ -212,7 +235,8 @@ def _text_problems(spec: ModelSpec, wish: Wish, mode: Mode) -> Iterable[OptionPr
     if not negative:
         return
     if not spec.has_negative_prompt:
-        yield OptionProblem("negative_prompt", f"{spec.name} has no negative prompt; leave it out.")
+        message = Text("{model} has no negative prompt; leave it out.", model=spec.name)
+        yield OptionProblem("negative_prompt", message)
     elif spec.negative_prompt_limit is not None and len(negative) > spec.negative_prompt_limit:
         yield _too_long("negative_prompt", spec.negative_prompt_limit, len(negative))
 
@@ -226,7 +250,7 @@ def _broken_texts(wish: Wish) -> Iterable[OptionProblem]:
     """Half of a character can be typed by programs, and be neither stored nor sent."""
     for option, text in (("prompt", wish.prompt), ("negative_prompt", wish.negative_prompt or "")):
         if any(unicodedata.category(each) == "Cs" for each in text):
-            yield OptionProblem(option, "It holds a broken character, which can't be sent; write it anew.")
+            yield OptionProblem(option, Text("It holds a broken character, which can't be sent; write it anew."))
 
 
 def _choice_problems(
@@ -234,19 +258,20 @@ def _choice_problems(
 ) -> Iterable[OptionProblem]:
     resolutions = allowed_resolutions(spec, max_resolution)
     if not resolutions:
-        yield OptionProblem("resolution", f"This community allows up to {max_resolution}; {spec.name} starts above it.")
+        yield OptionProblem("resolution", _starts_above(spec, max_resolution))
     elif wish.resolution is not None and wish.resolution not in resolutions:
         given = wish.resolution if wish.resolution.isalnum() else f"`{_shown(wish.resolution)}`"
         yield _not_offered("resolution", given[:40], spec, one_of(resolutions))
     durations = allowed_durations(spec, max_duration)
     if not durations:
-        yield OptionProblem("duration", f"This community allows up to {max_duration} s; {spec.name} starts above it.")
+        yield OptionProblem("duration", _starts_above(spec, Text("{seconds} s", seconds=max_duration)))
     elif wish.duration is not None and wish.duration not in durations:
         yield _duration_not_offered(spec, wish.duration, durations)
     if wish.aspect_ratio is None:
         return
     if mode not in spec.aspect_ratio_modes:
-        yield OptionProblem("aspect_ratio", f"{spec.name} takes the shape from what you attach; leave it out.")
+        message = Text("{model} takes the shape from what you attach; leave it out.", model=spec.name)
+        yield OptionProblem("aspect_ratio", message)
     elif wish.aspect_ratio not in spec.aspect_ratios:
         yield _not_offered("aspect_ratio", wish.aspect_ratio, spec, one_of(spec.aspect_ratios))
     elif wish.resolution in resolutions or (wish.resolution is None and resolutions):
@@ -262,43 +287,68 @@ def _size_problems(
     if aspect_ratio in shapes:
         return
     others = [name for name in allowed if aspect_ratio in shapes_at(spec, name)]
-    instead = f", or {one_of(others)} for {aspect_ratio}" if others else ""
-    message = f"{spec.name} has no {aspect_ratio} at {resolution}; choose {one_of(shapes)}{instead}."
+    accepted = one_of(shapes)
+    if others:
+        accepted = Text(
+            "{shapes}, or {resolutions} for {shape}", shapes=accepted, resolutions=one_of(others), shape=aspect_ratio
+        )
+    message = Text(
+        "{model} has no {shape} at {resolution}; choose {accepted}.",
+        model=spec.name,
+        shape=aspect_ratio,
+        resolution=resolution,
+        accepted=accepted,
+    )
     yield OptionProblem("aspect_ratio", message)
 
 
 def _number_problems(spec: ModelSpec, wish: Wish) -> Iterable[OptionProblem]:
     if wish.seed is not None:
         if not spec.has_seed:
-            yield OptionProblem("seed", f"{spec.name} takes no seed; leave it out.")
+            yield OptionProblem("seed", Text("{model} takes no seed; leave it out.", model=spec.name))
         elif not 0 <= wish.seed <= spec.max_seed:
-            yield OptionProblem("seed", f"A seed is a whole number from 0 to {spec.max_seed}.")
+            yield OptionProblem("seed", Text("A seed is a whole number from 0 to {most}.", most=spec.max_seed))
     if wish.enhance_prompt is not None and spec.enhances_prompt is None:
-        yield OptionProblem("enhance_prompt", f"{spec.name} uses your prompt as it is; leave this out.")
+        message = Text("{model} uses your prompt as it is; leave this out.", model=spec.name)
+        yield OptionProblem("enhance_prompt", message)
 
 
 def _too_long(option: str, limit: int, length: int) -> OptionProblem:
-    return OptionProblem(option, f"It may have {limit:,} characters; yours has {length:,}.")
+    message = Text("It may have {limit:,} characters; yours has {length:,}.", limit=limit, length=length)
+    return OptionProblem(option, message)
 
 
-def _not_offered(option: str, given: str, spec: ModelSpec, accepted: str) -> OptionProblem:
-    return OptionProblem(option, f"{given} isn't offered by {spec.name} here; choose {accepted}.")
+def _starts_above(spec: ModelSpec, most: str | None) -> Text:
+    return Text("This community allows up to {most}; {model} starts above it.", most=most, model=spec.name)
+
+
+def _not_offered(option: str, given: str, spec: ModelSpec, accepted: Text) -> OptionProblem:
+    message = Text(
+        "{given} isn't offered by {model} here; choose {accepted}.", given=given, model=spec.name, accepted=accepted
+    )
+    return OptionProblem(option, message)
 
 
 def _duration_not_offered(spec: ModelSpec, given: int, durations: Sequence[int]) -> OptionProblem:
     length = durations_text(durations)
     if spec.fixed_duration:
-        return OptionProblem("duration", f"{spec.name} has one fixed length, about {length}; leave this out.")
-    return _not_offered("duration", f"{given} seconds", spec, length)
+        message = Text("{model} has one fixed length, about {length}; leave this out.", model=spec.name, length=length)
+        return OptionProblem("duration", message)
+    return _not_offered("duration", Text("{lengths} seconds", lengths=given), spec, length)
 
 
-def _unknown_keys(spec: ModelSpec, keys: Sequence[str]) -> str:
+def _unknown_keys(spec: ModelSpec, keys: Sequence[str]) -> Text:
     if not spec.parameters:
-        return f"{spec.name} has no extra settings; leave this out."
-    accepted = ", ".join(f"`{parameter.key}` ({describe(parameter)})" for parameter in spec.parameters)
+        return Text("{model} has no extra settings; leave this out.", model=spec.name)
+    accepted = [Text("`{key}` ({what})", key=each.key, what=describe(each)) for each in spec.parameters]
     first = list(dict.fromkeys(_shown(key) or "=" for key in keys))[:_SHOWN_KEYS]
-    shown = one_of(f"`{key}`" for key in first)
-    return f"{shown} isn't a setting of {spec.name}; it has {accepted}. Write them as `{spec.parameters[0].key}=…`."
+    return Text(
+        "{given} isn't a setting of {model}; it has {accepted}. Write them as `{key}=…`.",
+        given=one_of(f"`{key}`" for key in first),
+        model=spec.name,
+        accepted=listed(accepted),
+        key=spec.parameters[0].key,
+    )
 
 
 def _shown(text: str) -> str:

@@ -22,6 +22,7 @@ from providers.contract import Provider
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.http import UploadForm, VendorAnswer, VendorHttp
 from providers.statuses import DEFAULT_RETRY_AFTER
+from providers.texts import Text
 from providers.types import Finished, Mode, Pending, Rejected, Submission
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class _Meaning:
     words: re.Pattern[str]
     kind: type[AuthFailed | Refused | Unavailable]
     reason: str
-    advice: str | None = None
+    advice: Text | None = None
 
 
 # "rate" only as a word: messages about what is generated are no wish for fewer requests
@@ -74,13 +75,13 @@ _MEANINGS = (
         re.compile(r"invalid image format", re.IGNORECASE),
         Refused,
         "pixwith can't use the format of the picture",
-        "Attach the picture as a plain PNG or JPEG.",
+        Text("Attach the picture as a plain PNG or JPEG."),
     ),
     _Meaning(
         re.compile(r"invalid image url", re.IGNORECASE),
         Refused,
         "pixwith couldn't read the picture that was uploaded to it",
-        "Try again with another picture, or choose another model.",
+        Text("Try again with another picture, or choose another model."),
     ),
     _Meaning(re.compile(r"too many|frequent|\brate\b", re.IGNORECASE), Unavailable, "pixwith wants fewer requests"),
 )
@@ -303,20 +304,20 @@ def request_options(request: GenerationRequest) -> Iterator[tuple[str, object]]:
     if not spec.fixed_duration:
         yield "duration", request.duration
     elif request.duration not in spec.durations:
-        raise Refused(f"pixwith: the length of {spec.name} is fixed", advice="Leave the duration out.")
+        raise Refused(f"pixwith: the length of {spec.name} is fixed", advice=Text("Leave the duration out."))
 
 
 def _refuse_the_unknown(request: GenerationRequest) -> None:
     """Refuse rather than drop what the vendor has no option for."""
     asked = {
-        "negative prompt": request.negative_prompt is not None,
-        "seed": request.seed is not None,
-        "video to continue": request.video is not None,
-        "extra settings": bool(request.parameters),
+        "negative prompt": (request.negative_prompt is not None, Text("Leave the negative prompt out.")),
+        "seed": (request.seed is not None, Text("Leave the seed out.")),
+        "video to continue": (request.video is not None, Text("Leave the video to continue out.")),
+        "extra settings": (bool(request.parameters), Text("Leave the extra settings out.")),
     }
-    for option, is_asked in asked.items():
+    for option, (is_asked, advice) in asked.items():
         if is_asked:
-            raise Refused(f"pixwith: {request.model.name} has no {option}", advice=f"Leave the {option} out.")
+            raise Refused(f"pixwith: {request.model.name} has no {option}", advice=advice)
 
 
 def _pictures(request: GenerationRequest) -> list[Media]:
@@ -330,7 +331,7 @@ def _pictures(request: GenerationRequest) -> list[Media]:
         raise Refused(f"pixwith: {request.model.name} can't start from so many pictures ({len(pictures)})")
     for picture in pictures:
         if picture.content_type not in _ENDINGS:
-            raise Refused("pixwith: only PNG and JPEG can be uploaded", advice="Attach a PNG or a JPEG.")
+            raise Refused("pixwith: only PNG and JPEG can be uploaded", advice=Text("Attach a PNG or a JPEG."))
     return pictures
 
 
@@ -343,7 +344,7 @@ def _wire_id(model: ModelSpec) -> str:
 
 def _no_place(reason: str, vendor_message: str | None = None) -> Refused:
     """No picture can be handed over. No video was started, and another try would end in the same way."""
-    return Refused(reason, vendor_message=vendor_message, advice="Choose another model, or try again later.")
+    return Refused(reason, vendor_message=vendor_message, advice=Text("Choose another model, or try again later."))
 
 
 def _finished(task: _Task) -> Finished:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 import httpx
 
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
+from providers.texts import Text
 from providers.vendor_words import VendorWords, retry_after_seconds
 
 #: seconds after a 429 that names none
@@ -64,7 +65,9 @@ def upload_error(name: str, got: Answer) -> ProviderError:
     reason = f"{name}'s store answered {got.status} to an upload"
     is_final = httpx.codes.is_client_error(got.status) and got.status not in _TRY_AGAIN
     if is_final:
-        return Refused(reason, advice="The vendor didn't take the file. Attach another one, or choose another model.")
+        return Refused(
+            reason, advice=Text("The vendor didn't take the file. Attach another one, or choose another model.")
+        )
     return Unavailable(reason, retry_after=got.retry_after)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from bot.clock import Clock
 from bot.communities import audit, describing, store
@@ -23,7 +24,16 @@ from bot.credits.allowance import AllowanceRule
 from bot.credits.ledger import Account
 from bot.credits.pricing import PriceRule
 from bot.database.engine import Connection, Database
+from bot.delivery.words import shortened
 from bot.errors import Refusal
+from bot.languages import ENGLISH, _, speaking
+from bot.members import store as members
+from bot.members.presets import MOST as MOST_PRESETS
+from bot.members.presets import Preset, found, key_of
+
+
+#: characters
+_LONGEST_TARGET: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +66,20 @@ class What:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What was decided, in the audit's words."""
+    """What was decided, in the audit's words, which are English."""
 
     deed: Deed
     #: as it is now
     community: Community
     #: what was changed, as an amount: of credits given, or taken
     amount: int = 0
+    #: says what was before and is now; None: as the audit does
+    describe: Callable[[], tuple[str, str]] | None = None
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """What was before and is now, in the language of the moment."""
+        return (self.deed.before, self.deed.after) if self.describe is None else self.describe()
 
 
 class Decisions:
@@ -185,9 +202,8 @@ class Decisions:
 
         def change(connection: Connection, before: Community) -> None:
             if len(before.blocked_words) >= MOST_WORDS:
-                raise Refusal(
-                    f"**text**: {MOST_WORDS} words are blocked already. Unblock one first; `fox*` covers many."
-                )
+                text = _("**text**: {most} words are blocked already. Unblock one first; `fox*` covers many.")
+                raise Refusal(text.format(most=MOST_WORDS))
             store.block_word(connection, actor.guild_id, rule)
 
         return await self._decide(actor, What("words.block", rule), change, partial(describing.word, text=rule))
@@ -198,7 +214,8 @@ class Decisions:
 
         def change(connection: Connection, before: Community) -> None:
             if rule not in {word.text for word in before.blocked_words}:
-                raise Refusal(f"**text**: this isn't blocked. Blocked are: {describing.words(before)}.")
+                refusal = _("**text**: this isn't blocked. Blocked are: {words}.")
+                raise Refusal(refusal.format(words=describing.words(before)))
             store.unblock_word(connection, actor.guild_id, rule)
 
         return await self._decide(actor, What("words.unblock", rule), change, partial(describing.word, text=rule))
@@ -231,6 +248,29 @@ class Decisions:
         change = _plain(store.set_keep_days, actor, days=days)
         describe = partial(_kept, default=self._keep_days)
         return await self._decide(actor, What("options.keep_days"), change, describe)
+
+    async def offer_preset(self, actor: Actor, preset: Preset) -> Change:
+        """Offer options under a name to everybody. Raises ``Refusal`` when there are too many."""
+
+        def change(connection: Connection, before: Community) -> None:
+            if preset.key not in {each.key for each in before.presets} and len(before.presets) >= MOST_PRESETS:
+                text = _("**name**: {most} presets are offered here already. Remove one first.")
+                raise Refusal(text.format(most=MOST_PRESETS))
+            members.offer(connection, actor.guild_id, preset=preset)
+
+        describe = partial(describing.preset, key=preset.key)
+        return await self._decide(actor, What("preset.offer", preset.name), change, describe)
+
+    async def remove_preset(self, actor: Actor, name: str) -> Change:
+        """Offer a preset no more. Raises ``Refusal`` when there is none of this name."""
+        key = key_of(name)
+
+        def change(connection: Connection, before: Community) -> None:
+            found(name, (), before.presets)
+            members.withdraw(connection, actor.guild_id, key=key)
+
+        describe = partial(describing.preset, key=key)
+        return await self._decide(actor, What("preset.remove", shortened(key, _LONGEST_TARGET)), change, describe)
 
     async def channel_gone(self, guild_id: int, channel_id: int) -> None:
         """A channel was deleted on Discord: nobody could choose it any more to take a rule back."""
@@ -280,10 +320,13 @@ class Decisions:
                 change(connection, before)
                 store.count_decision(connection, actor.guild_id)
                 after = self._communities.read(connection, actor.guild_id)
-            deed = _deed(actor, what, *describe(before, after))
+            said = partial(describe, before, after)
+            # what is kept is read by people of any language
+            with speaking(ENGLISH):
+                deed = _deed(actor, what, *said())
             if is_new:
                 audit.record(connection, deed, now=self._clock())
-            return Change(deed=deed, community=after)
+            return Change(deed=deed, community=after, describe=said)
 
         return self._kept_in_mind(await self._database.write(work))
 
@@ -299,7 +342,7 @@ class Decisions:
         def work(connection: Connection) -> Change:
             community = self._communities.locked(connection, actor.guild_id)
             if audit.was_done(connection, actor.interaction_id):
-                raise Refusal("This was done already; nothing was changed again.")
+                raise Refusal(_("This was done already; nothing was changed again."))
             account = self._accounts.refilled(
                 connection, community, user_id=member.user_id, role_ids=member.role_ids, now=self._clock()
             )
@@ -354,36 +397,39 @@ def _deed(actor: Actor, what: What, before: str, after: str, entry_id: int | Non
 
 def _check_cap(amount: int, cap: int | None) -> None:
     if cap is not None and cap < amount:
-        raise Refusal(
-            f"**cap**: at most {cap:,} would pile up, but somebody receives {amount:,} at once. Make the cap at least "
-            f"{amount:,}, or leave it out."
+        text = _(
+            "**cap**: at most {cap} would pile up, but somebody receives {amount} at once. Make the cap at least "
+            "{amount}, or leave it out."
         )
+        raise Refusal(text.format(cap=f"{cap:,}", amount=f"{amount:,}"))
 
 
 def _check_amount(amount: int, cap: int | None) -> None:
     if cap is not None and cap < amount:
-        raise Refusal(
-            f"**amount**: at most {cap:,} pile up here, so nobody can receive {amount:,} at once. Choose {cap:,} at "
-            "most, or raise the cap with `/wan-admin allowance set` first."
+        text = _(
+            "**amount**: at most {cap} pile up here, so nobody can receive {amount} at once. Choose {cap} at most, or "
+            "raise the cap with `/wan-admin allowance set` first."
         )
+        raise Refusal(text.format(cap=f"{cap:,}", amount=f"{amount:,}"))
 
 
 def _word_rule(text: str) -> str:
     rule = normalised_rule(text)
     if any("*" in word.strip("*") for word in text.split()):
-        raise Refusal("**text**: a star may stand at the beginning or the end of a word only, as in `fox*`.")
+        raise Refusal(_("**text**: a star may stand at the beginning or the end of a word only, as in `fox*`."))
     if not rule:
-        raise Refusal("**text**: there is no letter or digit in it. Write a word, as `fox`, `fox*` or `red fox`.")
+        raise Refusal(_("**text**: there is no letter or digit in it. Write a word, as `fox`, `fox*` or `red fox`."))
     if len(rule) > LONGEST:
-        raise Refusal(
-            f"**text**: this is too long. It may have {LONGEST} characters; those of scripts without spaces between "
+        refusal = _(
+            "**text**: this is too long. It may have {most} characters; those of scripts without spaces between "
             "words, as Chinese, count twice."
         )
+        raise Refusal(refusal.format(most=LONGEST))
     return rule
 
 
 def _blocked(community: Community, key: str) -> str:
-    return "blocked" if key in community.blocked_members else "not blocked"
+    return _("blocked") if key in community.blocked_members else _("not blocked")
 
 
 def _kept(community: Community, default: int) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from bot.communities.words import BlockedWord
 from bot.credits.allowance import AllowanceRule
 from bot.credits.pricing import PriceRule
+from bot.members.presets import Preset
 from providers.options import allowed_durations, allowed_resolutions
 from providers.types import ModelSpec
 
@@ -110,6 +111,12 @@ class Community:
     log_channel_id: int | None = None
     #: how long prompts, pictures and videos are kept; None: as the operator says
     keep_days: int | None = None
+    #: what is offered to everybody
+    presets: tuple[Preset, ...] = ()
+    #: results are posted into threads of their cards
+    threads: bool = False
+    #: another model is taken by itself when one can't be reached
+    fallback: bool = False
 
     def allows(self, spec: ModelSpec, place: Place) -> bool:
         """Whether a model may be used there, by whoever asks."""

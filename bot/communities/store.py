@@ -22,6 +22,7 @@ from bot.database.tables import (
     role_allowances,
 )
 from bot.database.upsert import insert_if_absent, insert_or_replace
+from bot.members import store as members
 
 #: the columns of ``guilds`` that hold a field of ``Limits``
 _LIMITS = {
@@ -60,6 +61,9 @@ def community(connection: Connection, guild_id: int, *, default: AllowanceRule) 
         blocked_members=blocked,
         log_channel_id=row["log_channel_id"],
         keep_days=row["keep_days"],
+        presets=tuple(members.offered(connection, guild_id)),
+        threads=bool(row["threads"]),
+        fallback=bool(row["fallback"]),
     )
 
 
@@ -192,6 +196,16 @@ def set_log_channel(connection: Connection, guild_id: int, channel_id: int | Non
 def set_keep_days(connection: Connection, guild_id: int, days: int | None) -> None:
     """Say how long prompts, pictures and videos are kept; None: as the operator says."""
     _set(connection, guild_id, keep_days=days)
+
+
+def set_threads(connection: Connection, guild_id: int, *, is_on: bool) -> None:
+    """Say whether results are posted into threads of their cards."""
+    _set(connection, guild_id, threads=is_on)
+
+
+def set_fallback(connection: Connection, guild_id: int, *, is_on: bool) -> None:
+    """Say whether another model is taken by itself when one can't be reached."""
+    _set(connection, guild_id, fallback=is_on)
 
 
 def _set(connection: Connection, guild_id: int, **values: object) -> None:

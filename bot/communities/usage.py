@@ -12,13 +12,15 @@ from typing import Final, TextIO
 from pydantic import BaseModel
 
 from bot.credits.pricing import PriceUnknown, Pricing
+from bot.delivery.dates import days_text
 from bot.delivery.words import credits_text
 from bot.jobs.job import OPEN, State
+from bot.languages import N_, _, ngettext
 from providers.types import Cost, CostUnit, ModelSpec
 
 #: models that get a colour of their own; the rest is one more series
 SERIES: Final = 5
-OTHERS: Final = "others"
+OTHERS: Final = N_("others")
 #: members that are shown, those who spent most
 TOP: Final = 8
 #: the longest alternative text that Discord takes, in characters
@@ -80,11 +82,7 @@ class Days:
         return tuple(self.first + timedelta(days=number) for number in range(self.count))
 
     def __str__(self) -> str:
-        if self.first == self.last:
-            return _day(self.last)
-        is_same_year = self.first.year == self.last.year
-        first = f"{self.first.day} {self.first:%B}" if is_same_year else _day(self.first)
-        return f"{first} to {_day(self.last)}"
+        return days_text(self.first, self.last)
 
 
 class Asked(BaseModel):
@@ -205,6 +203,11 @@ class Series:
     name: str
     credits: tuple[int, ...]
 
+    @property
+    def title(self) -> str:
+        """The model, or what stands for the others in the language of the moment."""
+        return _(OTHERS) if self.name == OTHERS else self.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
@@ -275,18 +278,18 @@ def usage_of(tally: Tally, days: Days, costs: Costs) -> Usage:
 
 def summary(usage: Usage) -> str:
     """The usage in a few lines of a message; members are mentioned, so mentions must be off."""
-    lines = [f"**Usage, {usage.days}** (UTC)", *_figures(usage)]
+    lines = [_("**Usage, {days}** (UTC)").format(days=usage.days), *_figures(usage)]
     if usage.top:
-        lines += ["**Top members**", *(f"{place}. {_member(each)}" for place, each in enumerate(usage.top, start=1))]
+        lines += [_("**Top members**"), *(f"{place}. {_member(each)}" for place, each in enumerate(usage.top, start=1))]
     return "\n".join(lines)
 
 
 def alternative_text(usage: Usage) -> str:
     """The picture in words, for those who can't see it."""
-    models = ", ".join(f"{each.name} {sum(each.credits):,}" for each in usage.series)
-    lines = [f"Charts of the usage, {usage.days}.", *_figures(usage)]
+    models = ", ".join(f"{each.title} {sum(each.credits):,}" for each in usage.series)
+    lines = [_("Charts of the usage, {days}.").format(days=usage.days), *_figures(usage)]
     if models:
-        lines.append(f"Credits by model: {models}.")
+        lines.append(_("Credits by model: {models}.").format(models=models))
     return "\n".join(lines)[:_ALT_TEXT]
 
 
@@ -359,31 +362,53 @@ def _figures(usage: Usage) -> list[str]:
         "posted": outcomes.posted,
         "failed": outcomes.failed,
         "cancelled": outcomes.cancelled,
-        "open": outcomes.still_open,
+        "still_open": outcomes.still_open,
     }
+    ended = _("How they ended: {posted} posted · {failed} failed · {cancelled} cancelled · {still_open} open")
+    members = ngettext("{n} member", "{n} members", usage.members).format(n=f"{usage.members:,}")
     lines = [
-        f"Spent: {credits_text(usage.spent)}, for {_counted(outcomes.posted, 'video')}",
-        f"Asked for: {_counted(outcomes.total, 'video')}, by {_counted(usage.members, 'member')}",
-        f"How they ended: {' · '.join(f'{count:,} {end}' for end, count in ends.items())}",
+        _("Spent: {credits}, for {videos}").format(credits=credits_text(usage.spent), videos=_videos(outcomes.posted)),
+        _("Asked for: {videos}, by {members}").format(videos=_videos(outcomes.total), members=members),
+        ended.format(**{end: f"{count:,}" for end, count in ends.items()}),
     ]
     if outcomes.success is not None:
-        lines.append(f"Success rate: {outcomes.success}% of those that were posted or failed")
+        rate = _("Success rate: {percent}% of those that were posted or failed")
+        lines.append(rate.format(percent=outcomes.success))
     return [*lines, _upstream_line(usage)]
+
+
+#: by how much of it is estimated, and whether there are videos of unknown cost
+_UPSTREAM: Final[Mapping[tuple[str, bool], str]] = {
+    ("nothing", False): N_("Upstream cost: {total}; the credits spent are worth {worth}"),
+    ("part", False): N_("Upstream cost: {total}, {estimated} of it estimated; the credits spent are worth {worth}"),
+    ("all", False): N_("Upstream cost: {total}, estimated; the credits spent are worth {worth}"),
+    ("nothing", True): N_(
+        "Upstream cost: {total}, without {videos} of unknown cost; the credits spent are worth {worth}"
+    ),
+    ("part", True): N_(
+        "Upstream cost: {total}, {estimated} of it estimated, without {videos} of unknown cost; the credits spent are "
+        "worth {worth}"
+    ),
+    ("all", True): N_(
+        "Upstream cost: {total}, estimated, without {videos} of unknown cost; the credits spent are worth {worth}"
+    ),
+}
 
 
 def _upstream_line(usage: Usage) -> str:
     upstream = usage.upstream
-    text = f"Upstream cost: {usd_text(upstream.total)}"
-    if upstream.estimated:
-        text += f", {usd_text(upstream.estimated)} of it estimated" if upstream.said else ", estimated"
-    if upstream.unknown:
-        text += f", without {_counted(upstream.unknown, 'video')} of unknown cost"
-    return f"{text}; the credits spent are worth {usd_text(usage.worth)}"
+    estimated = ("part" if upstream.said else "all") if upstream.estimated else "nothing"
+    return _(_UPSTREAM[estimated, upstream.unknown > 0]).format(
+        total=usd_text(upstream.total),
+        estimated=usd_text(upstream.estimated),
+        videos=_videos(upstream.unknown),
+        worth=usd_text(usage.worth),
+    )
 
 
 def _member(member: MemberSpending) -> str:
-    who = "deleted member" if member.is_deleted else f"<@{member.user_id}>"
-    return f"{who}: {credits_text(member.credits)}, {_counted(member.videos, 'video')}"
+    who = _("deleted member") if member.is_deleted else f"<@{member.user_id}>"
+    return f"{who}: {credits_text(member.credits)}, {_videos(member.videos)}"
 
 
 def _values(row: JobRow, costs: Costs) -> list[object]:
@@ -423,9 +448,5 @@ def _harmless(value: object) -> object:
     return f"'{value}" if is_formula else value
 
 
-def _counted(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
+def _videos(count: int) -> str:
+    return ngettext("{n} video", "{n} videos", count).format(n=f"{count:,}")

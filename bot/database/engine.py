@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -94,11 +95,11 @@ class SqliteDatabase:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
-        return await asyncio.wrap_future(self._writer.submit(work))
+        return await asyncio.wrap_future(self._writer.submit(_as_here(work)))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, _transact, self._reading, work)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, _transact, self._reading, _as_here(work))
 
     async def close(self) -> None:
         """See ``Database``."""
@@ -120,11 +121,11 @@ class PostgresDatabase:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _transact, self._engine, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _transact, self._engine, _as_here(work))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _transact, self._reading, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _transact, self._reading, _as_here(work))
 
     async def close(self) -> None:
         """See ``Database``."""
@@ -232,6 +233,11 @@ class _Writer:
                 unit.run(connection)
         for unit in group:
             unit.committed()
+
+
+def _as_here(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """The work as it would run in the caller's task: what it refuses is said in the caller's language."""
+    return partial(copy_context().run, work)
 
 
 def _fail(group: list[_Unit], error: BaseException) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from bot.delivery.words import credits_text, disarmed, relative_time, shortened
 from bot.jobs.job import Job, Reason, Request, State
 from bot.jobs.presenting import Sight
+from bot.languages import ENGLISH, N_, _, spoken
 from providers.types import Mode, ModelSpec
 
 _PROMPT: Final = 1000
@@ -17,19 +18,21 @@ _FIELD: Final = 1024
 _BAR: Final = 12
 
 #: In place of a prompt whose time was over.
-NOT_KEPT: Final = "The prompt isn't kept any more."
+NOT_KEPT: Final = N_("The prompt isn't kept any more.")
+#: Below each card, and by it a card is found again.
+FOOTER: Final = N_("Job {job}")
 
-#: The state's word, as the card shows it.
+#: The state's word, as an English card shows it.
 WORDS: Final[Mapping[State, str]] = {
-    State.QUEUED: "Queued",
-    State.SUBMITTING: "Submitting",
-    State.RUNNING: "Running",
-    State.DELIVERING: "Delivering",
-    State.SUCCEEDED: "Done",
-    State.FAILED: "Failed",
-    State.EXPIRED: "Expired",
-    State.CANCELLED: "Cancelled",
-    State.LOST: "Lost",
+    State.QUEUED: N_("Queued"),
+    State.SUBMITTING: N_("Submitting"),
+    State.RUNNING: N_("Running"),
+    State.DELIVERING: N_("Delivering"),
+    State.SUCCEEDED: N_("Done"),
+    State.FAILED: N_("Failed"),
+    State.EXPIRED: N_("Expired"),
+    State.CANCELLED: N_("Cancelled"),
+    State.LOST: N_("Lost"),
 }
 
 _COLOURS: Final[Mapping[State, int]] = {
@@ -45,29 +48,36 @@ _COLOURS: Final[Mapping[State, int]] = {
 }
 
 _PLAIN_STATUS: Final[Mapping[State, str]] = {
-    State.QUEUED: "Starts in a moment",
-    State.SUBMITTING: "On its way to the provider",
-    State.DELIVERING: "The video is made and on its way here",
+    State.QUEUED: N_("Starts in a moment"),
+    State.SUBMITTING: N_("On its way to the provider"),
+    State.DELIVERING: N_("The video is made and on its way here"),
 }
 
 _SENTENCES: Final[Mapping[Reason, str]] = {
-    Reason.REFUSED: "The provider won't make this. Change the prompt or the picture and try again.",
-    Reason.PROVIDER_PAUSED: "This model can't be used at the moment; the people who run this bot have been told.",
-    Reason.NOT_MADE: "The provider couldn't make this video. Try again, or change the prompt.",
-    Reason.NO_ANSWER: "We never heard whether the video was started, so you pay nothing. Try again.",
-    Reason.TOO_LATE: "The provider took too long. If the video still comes, it is posted here, free.",
-    Reason.LINK_DEAD: "The provider finished, but its video couldn't be fetched. Try again.",
-    Reason.NOT_A_VIDEO: "What the provider sent isn't a video that can be played. Try again.",
-    Reason.UNDELIVERABLE: "The video couldn't be posted here. It is kept: `/wan history` has it.",
+    Reason.REFUSED: N_("The provider won't make this. Change the prompt or the picture and try again."),
+    Reason.PROVIDER_PAUSED: N_("This model can't be used at the moment; the people who run this bot have been told."),
+    Reason.NOT_MADE: N_("The provider couldn't make this video. Try again, or change the prompt."),
+    Reason.NO_ANSWER: N_("We never heard whether the video was started, so you pay nothing. Try again."),
+    Reason.TOO_LATE: N_("The provider took too long. If the video still comes, it is posted here, free."),
+    Reason.LINK_DEAD: N_("The provider finished, but its video couldn't be fetched. Try again."),
+    Reason.NOT_A_VIDEO: N_("What the provider sent isn't a video that can be played. Try again."),
+    Reason.UNDELIVERABLE: N_("The video couldn't be posted here. It is kept: `/wan history` has it."),
     # a moderator may have done it
-    Reason.BY_MEMBER: "It was stopped.",
-    Reason.GUILD_GONE: "The bot has left this community.",
-    Reason.RESTORED: "The bot's records were restored from an older copy, so it doesn't go on. Try again.",
-    Reason.OUR_FAULT: "Something on our side kept failing; the people who run this bot have been told.",
-    Reason.UNANSWERED: "Discord was too slow. Try again.",
-    Reason.NOT_REACHED: "The provider couldn't be reached for a whole day. Try another model.",
-    Reason.MODEL_GONE: "This model isn't offered any more. Choose another with `/wan models`.",
-    Reason.IMAGE_GONE: "The attached picture isn't there any more. Send it again.",
+    Reason.BY_MEMBER: N_("It was stopped."),
+    Reason.GUILD_GONE: N_("The bot has left this community."),
+    Reason.RESTORED: N_("The bot's records were restored from an older copy, so it doesn't go on. Try again."),
+    Reason.OUR_FAULT: N_("Something on our side kept failing; the people who run this bot have been told."),
+    Reason.UNANSWERED: N_("Discord was too slow. Try again."),
+    Reason.NOT_REACHED: N_("The provider couldn't be reached for a whole day. Try another model."),
+    Reason.MODEL_GONE: N_("This model isn't offered any more. Choose another with `/wan models`."),
+    Reason.IMAGE_GONE: N_("The attached picture isn't there any more. Send it again."),
+}
+
+
+_STARTS: Final[Mapping[Mode, str]] = {
+    Mode.IMAGE: N_("from an image"),
+    Mode.FIRST_LAST: N_("first and last image"),
+    Mode.EXTEND: N_("continues a video"),
 }
 
 
@@ -83,50 +93,63 @@ class Card:
     #: the job goes on
     is_open: bool
     can_cancel: bool
+    #: the language that it is written in
+    locale: str = ENGLISH
 
 
 def card(job: Job, *, spec: ModelSpec | None, sight: Sight, can_cancel_running: bool) -> Card:
     """The card of a job, as it stands now."""
-    prompt = prompt_text(job, _PROMPT) or "No prompt: the picture decides."
+    prompt = prompt_text(job, _PROMPT) or _("No prompt: the picture decides.")
     fields = (
-        ("Model", spec.name if spec is not None else job.model),
-        ("Price", _price(job)),
-        ("Options", kept_options(job)),
+        (_("Model"), spec.name if spec is not None else job.model),
+        (_("Price"), _price(job)),
+        (_("Options"), kept_options(job)),
         *_notes(job.request),
     )
     return Card(
-        title=WORDS[job.state],
+        title=_(WORDS[job.state]),
         description=f"> {prompt}\n\n{_status(job, sight)}",
         fields=fields,
-        footer=f"Job {job.id}",
+        footer=_(FOOTER).format(job=job.id),
         colour=_COLOURS[job.state],
         is_open=job.state.is_open,
         can_cancel=job.state is State.QUEUED or (job.state is State.RUNNING and can_cancel_running),
+        locale=spoken(),
     )
 
 
 def options_text(request: Request) -> str:
     """Every option that matters, on one line."""
-    start = {Mode.IMAGE: "from an image", Mode.FIRST_LAST: "first and last image", Mode.EXTEND: "continues a video"}
-    parts = [request.resolution, request.aspect_ratio, f"{request.duration} s", start.get(request.mode)]
-    parts.append(f"seed {'random' if request.seed is None else request.seed}")
+    start = _(_STARTS.get(request.mode, ""))
+    parts = [request.resolution, request.aspect_ratio, seconds_text(request.duration), start]
+    parts.append(_("seed {seed}").format(seed=_("random") if request.seed is None else request.seed))
     if request.enhance_prompt is not None:
-        parts.append(f"prompt {'enhanced' if request.enhance_prompt else 'as written'}")
+        parts.append(_("prompt enhanced") if request.enhance_prompt else _("prompt as written"))
     parts += [f"{key}={_value(value)}" for key, value in request.parameters.items()]
     if request.negative_prompt:
-        parts.append(f"without: {disarmed(request.negative_prompt, 100)}")
+        parts.append(_("without: {what}").format(what=disarmed(request.negative_prompt, 100)))
     return shortened(" · ".join(part for part in parts if part), _FIELD)
 
 
 def prompt_text(job: Job, most: int) -> str:
     """What was asked for, of ``most`` characters; empty: nothing in words."""
-    return disarmed(job.request.prompt, most) if job.purged_at is None else NOT_KEPT
+    return disarmed(job.request.prompt, most) if job.purged_at is None else _(NOT_KEPT)
 
 
 def kept_options(job: Job) -> str:
     """Every option that is known of a job."""
     request = job.request
-    return options_text(request) if job.purged_at is None else f"{request.resolution} · {request.duration} s"
+    return options_text(request) if job.purged_at is None else left_options(request)
+
+
+def left_options(request: Request) -> str:
+    """The options that are never deleted."""
+    return f"{request.resolution} · {seconds_text(request.duration)}"
+
+
+def seconds_text(seconds: int) -> str:
+    """``5 s``."""
+    return _("{seconds} s").format(seconds=seconds)
 
 
 def progress_bar(progress: float) -> str:
@@ -145,41 +168,48 @@ def _status(job: Job, sight: Sight) -> str:
     if job.state is State.RUNNING:
         return _running(sight)
     if job.state is State.QUEUED and sight.place is not None:
-        return f"Place {sight.place} in the queue"
+        return _("Place {place} in the queue").format(place=sight.place)
     if job.state is State.SUCCEEDED and job.result_message_id is not None:
         return _watch(job)
     if job.state is State.EXPIRED and job.result_message_id is not None:
-        return f"It came late, so it is free. {_watch(job)}"
-    return _PLAIN_STATUS.get(job.state) or _ending(job)
+        return _("It came late, so it is free. {watch}").format(watch=_watch(job))
+    return _(_PLAIN_STATUS.get(job.state, "")) or _ending(job)
 
 
 def _watch(job: Job) -> str:
-    return f"[Watch it]({message_link(job.guild_id, job.channel_id, job.result_message_id or 0)})"
+    link = message_link(job.guild_id, job.channel_id, job.result_message_id or 0)
+    return "[{text}]({link})".format(text=_("Watch it"), link=link)
 
 
 def _running(sight: Sight) -> str:
-    work = "The provider is at work" if sight.progress is None else progress_bar(sight.progress)
-    return work if sight.expected_at is None else f"{work}\nExpected {relative_time(sight.expected_at)}"
+    work = _("The provider is at work") if sight.progress is None else progress_bar(sight.progress)
+    if sight.expected_at is None:
+        return work
+    return f"{work}\n" + _("Expected {when}").format(when=relative_time(sight.expected_at))
 
 
 def _ending(job: Job) -> str:
-    sentence = job.advice or (_SENTENCES[job.reason] if job.reason is not None else "It ended without a video.")
+    sentence = _("It ended without a video.") if job.reason is None else _(_SENTENCES[job.reason])
+    if job.advice:
+        sentence = _(job.advice)
     if job.alternatives:
-        sentence += f" These can do the same: {', '.join(f'`{model}`' for model in job.alternatives.split())}."
-    vendor = f"\nThe provider says: {disarmed(job.vendor_message, 200)}" if job.vendor_message else ""
-    return f"{sentence}{vendor}"
+        models = ", ".join(f"`{model}`" for model in job.alternatives.split())
+        sentence = _("{sentence} These can do the same: {models}.").format(sentence=sentence, models=models)
+    if not job.vendor_message:
+        return sentence
+    return f"{sentence}\n" + _("The provider says: {words}").format(words=disarmed(job.vendor_message, 200))
 
 
 def _price(job: Job) -> str:
     price = credits_text(job.quote)
     if job.state.is_open:
-        return f"{price}, taken when the video is posted"
-    return price if job.state is State.SUCCEEDED else f"Nothing; {price} went back"
+        return _("{price}, taken when the video is posted").format(price=price)
+    return price if job.state is State.SUCCEEDED else _("Nothing; {price} went back").format(price=price)
 
 
 def _notes(request: Request) -> tuple[tuple[str, str], ...]:
     notes = [f"{media.filename}: {media.note}" for media in request.media if media.note]
-    return (("Fitted", shortened("\n".join(notes), _FIELD)),) if notes else ()
+    return ((_("Fitted"), shortened("\n".join(notes), _FIELD)),) if notes else ()
 
 
 def _value(value: float) -> str:

@@ -11,15 +11,18 @@ from urllib.parse import quote
 
 import discord
 
-from bot.delivery.cards import Card
+from bot.delivery.cards import FOOTER, Card
 from bot.delivery.words import date_and_time, one_line
 from bot.jobs.job import Job, State, StoredMedia
+from bot.languages import N_, _, in_every_language, speaking
 
 #: What a button does, and for which job: ``wan:cancel:0123456789ab``.
 CUSTOM_ID: Final = "wan:{action}:{job_id}"
 
 NO_MENTIONS: Final = discord.AllowedMentions.none()
 _ALT_TEXT: Final = 1024
+#: model and price stand side by side
+_SHORT_FIELDS: Final = 2
 #: signs that a link may have; what is none is written in percents
 _IN_LINKS: Final = "%:/?#[]@!$&'()*+,;="
 
@@ -33,22 +36,22 @@ class Button:
     style: discord.ButtonStyle = discord.ButtonStyle.secondary
 
 
-CANCEL: Final = Button("cancel", "Cancel")
-REFRESH: Final = Button("refresh", "Refresh")
-AGAIN: Final = Button("again", "Again", discord.ButtonStyle.primary)
-EDIT: Final = Button("edit", "Edit and rerun")
-EXTEND: Final = Button("extend", "Extend")
-DELETE: Final = Button("delete", "Delete")
-DETAILS: Final = Button("details", "Details")
-REPORT: Final = Button("report", "Report")
-REMOVE: Final = Button("remove", "Remove", discord.ButtonStyle.danger)
-ERASE: Final = Button("erase", "Remove it for good", discord.ButtonStyle.danger)
-GO: Final = Button("go", "Go", discord.ButtonStyle.success)
-STOP: Final = Button("stop", "Stop")
+CANCEL: Final = Button("cancel", N_("Cancel"))
+REFRESH: Final = Button("refresh", N_("Refresh"))
+AGAIN: Final = Button("again", N_("Again"), discord.ButtonStyle.primary)
+EDIT: Final = Button("edit", N_("Edit and rerun"))
+EXTEND: Final = Button("extend", N_("Extend"))
+DELETE: Final = Button("delete", N_("Delete"))
+DETAILS: Final = Button("details", N_("Details"))
+REPORT: Final = Button("report", N_("Report"))
+REMOVE: Final = Button("remove", N_("Remove"), discord.ButtonStyle.danger)
+ERASE: Final = Button("erase", N_("Remove it for good"), discord.ButtonStyle.danger)
+GO: Final = Button("go", N_("Go"), discord.ButtonStyle.success)
+STOP: Final = Button("stop", N_("Stop"))
 
 
 def buttons(job_id: str, *chosen: Button) -> discord.ui.View:
-    """A fresh view with these buttons.
+    """A fresh view with these buttons, in the language of the moment.
 
     It is stopped before it is sent: discord.py then keeps nothing of it, and never mixes it up with
     the items that answer (its ViewStore drops those of every message when one view changes).
@@ -56,15 +59,17 @@ def buttons(job_id: str, *chosen: Button) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
     for button in chosen:
         custom_id = CUSTOM_ID.format(action=button.action, job_id=job_id)
-        view.add_item(discord.ui.Button[discord.ui.View](style=button.style, label=button.label, custom_id=custom_id))
+        label = _(button.label)
+        view.add_item(discord.ui.Button[discord.ui.View](style=button.style, label=label, custom_id=custom_id))
     view.stop()
     return view
 
 
 def card_buttons(card: Card, job_id: str) -> discord.ui.View:
-    """The buttons of a card; none once the job has ended."""
+    """The buttons of a card, in its own language; none once the job has ended."""
     cancel = [CANCEL] if card.can_cancel else []
-    return buttons(job_id, *cancel, *([REFRESH] if card.is_open else []))
+    with speaking(card.locale):
+        return buttons(job_id, *cancel, *([REFRESH] if card.is_open else []))
 
 
 def result_buttons(job_id: str) -> discord.ui.View:
@@ -75,8 +80,8 @@ def result_buttons(job_id: str) -> discord.ui.View:
 def card_embed(card: Card) -> discord.Embed:
     """A card as an embed."""
     embed = discord.Embed(title=card.title, description=card.description, colour=card.colour)
-    for name, value in card.fields:
-        embed.add_field(name=name, value=value, inline=name in {"Model", "Price"})
+    for place, (name, value) in enumerate(card.fields):
+        embed.add_field(name=name, value=value, inline=place < _SHORT_FIELDS)
     return embed.set_footer(text=card.footer)
 
 
@@ -95,15 +100,21 @@ def closing_files(files: list[discord.File]) -> Generator[list[discord.File]]:
             file.close()
 
 
-def result_text(job: Job, *, is_link: bool) -> str:
-    """What the message with the video, or with the vendor's own link to it, says."""
+def result_text(job: Job, *, is_link: bool, is_mentioned: bool = True) -> str:
+    """What the message with the video, or with the vendor's own link to it, says; with a mention of who asked."""
     is_late = job.state is State.EXPIRED
-    ready = "Your video came late, so it is free." if is_late else "Your video is ready."
+    ready = _("Your video came late, so it is free.") if is_late else _("Your video is ready.")
+    if is_mentioned:
+        ready = f"<@{job.user_id}> {ready}"
     if not is_link or job.result_url is None:
-        return f"<@{job.user_id}> {ready}"
+        return ready
+    large = _("It is too large for this community: {link}").format(link=_link(job))
     expiry = job.result_expires_at
-    until = "for at most 24 hours" if expiry is None else f"until {date_and_time(expiry)}"
-    return f"<@{job.user_id}> {ready} It is too large for this community: {_link(job)}\nThe link works {until}."
+    if expiry is None:
+        until = _("The link works for at most 24 hours.")
+    else:
+        until = _("The link works until {when}.").format(when=date_and_time(expiry))
+    return f"{ready} {large}\n{until}"
 
 
 def _link(job: Job) -> str:
@@ -118,13 +129,14 @@ def result_file(job: Job, video: Path) -> discord.File:
         video,
         filename=f"wan-{job.id}.mp4",
         spoiler=job.request.spoiler,
-        description=one_line(job.request.prompt, _ALT_TEXT) or "A video made with Wan",
+        description=one_line(job.request.prompt, _ALT_TEXT) or _("A video made with Wan"),
     )
 
 
 def is_card_of(embeds: Iterable[discord.Embed], job_id: str) -> bool:
     """Whether a message of ours is the card of this job: at its end a card has no buttons, and its video has some."""
-    return any(embed.footer.text == f"Job {job_id}" for embed in embeds)
+    footers = {footer.format(job=job_id) for footer in in_every_language(FOOTER)}
+    return any(embed.footer.text in footers for embed in embeds)
 
 
 def has_button_of(components: Iterable[object], job_id: str, action: str | None = None) -> bool:
@@ -139,10 +151,11 @@ def has_button_of(components: Iterable[object], job_id: str, action: str | None 
 
 
 def _attachment(media: StoredMedia, job: Job, folder: Path) -> discord.File:
-    kind = "clip" if media.content_type.startswith("video/") else "picture"
+    is_clip = media.content_type.startswith("video/")
+    text = _("The clip that the video starts from") if is_clip else _("The picture that the video starts from")
     return discord.File(
         folder / media.path,
         filename=media.filename,
         spoiler=job.request.spoiler,
-        description=f"The {kind} that the video starts from",
+        description=text,
     )

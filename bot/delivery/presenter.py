@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,8 @@ from bot.jobs import store
 from bot.jobs.job import Job, State
 from bot.jobs.lifecycle import Posted, PostTrouble
 from bot.jobs.presenting import NOTHING_MORE, CardGone, NotNow, Sight
+from bot.languages import ENGLISH, _, in_every_language, say, speaking
+from bot.members.store import settings_of
 from providers.registry import Registry
 
 log = structlog.stdlib.get_logger(__name__)
@@ -86,11 +88,17 @@ class DiscordPresenter:
 
     # --- cards ---------------------------------------------------------------------------------
 
+    def speaking_in(self, guild_id: int) -> AbstractContextManager[None]:
+        """Say everything in the language of a guild within the block: what is public there."""
+        guild = self._client.get_guild(guild_id)
+        return speaking(ENGLISH if guild is None else str(guild.preferred_locale))
+
     def card_of(self, job: Job, sight: Sight = NOTHING_MORE) -> Card:
-        """What the job's card says now."""
+        """What the job's card says now, in the language of its guild."""
         spec = self._registry.every.get(job.model)
         can_cancel = spec is not None and self._registry.provider_of(spec).can_cancel
-        return card(job, spec=spec, sight=sight, can_cancel_running=can_cancel)
+        with self.speaking_in(job.guild_id):
+            return card(job, spec=spec, sight=sight, can_cancel_running=can_cancel)
 
     def show(self, job: Job, sight: Sight = NOTHING_MORE) -> None:
         """See ``Presenter``."""
@@ -113,10 +121,12 @@ class DiscordPresenter:
             if found is not None:
                 return found.id
             shown = self.card_of(job)
+            with self.speaking_in(job.guild_id):
+                files = card_files(job, self._folder)
             message = await channel.send(
                 embed=card_embed(shown),
                 view=card_buttons(shown, job.id),
-                files=card_files(job, self._folder),
+                files=files,
                 nonce=f"c{job.id}",
                 allowed_mentions=NO_MENTIONS,
             )
@@ -152,7 +162,7 @@ class DiscordPresenter:
                 return None
             raise NotNow(str(error)) from error
         titles = set[str | None]() if message is None else {embed.title for embed in message.embeds}
-        return next((state for state, word in WORDS.items() if word in titles), None)
+        return next((state for state, word in WORDS.items() if in_every_language(word) & titles), None)
 
     async def run(self) -> None:
         """Send edits as the channels' budgets allow, until ``stop``."""
@@ -267,16 +277,22 @@ class DiscordPresenter:
         if self.has_left(job):
             return PostTrouble.FOR_GOOD
         channel = self._channel(job)
+        wants = await self._database.read(partial(settings_of, guild_id=job.guild_id, user_id=job.user_id))
         card_message = discord.MessageReference(
             message_id=job.card_message_id or 0, channel_id=job.channel_id, fail_if_not_exists=False
         )
         try:
+            with self.speaking_in(job.guild_id):
+                text = result_text(job, is_link=video is None, is_mentioned=wants.notify)
+                view = result_buttons(job.id)
+                files = [] if video is None else [result_file(job, video)]
             message = await channel.send(
-                content=result_text(job, is_link=video is None),
-                files=[] if video is None else [result_file(job, video)],
-                view=result_buttons(job.id),
+                content=text,
+                files=files,
+                view=view,
                 nonce=f"v{job.id}",
                 reference=card_message,
+                # the text names nobody else
                 allowed_mentions=discord.AllowedMentions(
                     everyone=False, roles=False, users=[discord.Object(job.user_id)], replied_user=False
                 ),
@@ -293,11 +309,15 @@ class DiscordPresenter:
 
     async def tell_moderators(self, community: Community, text: str) -> None:
         """See ``Presenter``."""
-        await self._tell(community, text)
+        with self.speaking_in(community.guild_id):
+            line = say(text)
+        await self._tell(community, line)
 
     async def show_report(self, community: Community, job: Job, text: str) -> bool:
         """Write a report into the community's log channel, with a button to act on it; false: there is none."""
-        return await self._tell(community, text, view=buttons(job.id, REMOVE))
+        with self.speaking_in(community.guild_id):
+            view = buttons(job.id, REMOVE)
+        return await self._tell(community, text, view=view)
 
     async def delete_result(self, job: Job) -> None:
         """Delete a posted video and its card; what is gone already is as good. Raises ``Refusal``."""
@@ -311,11 +331,10 @@ class DiscordPresenter:
                 if faults.code_of(error) in faults.GONE:
                     continue
                 log.warning("a video can't be deleted", job=job.id, why=str(error))
+                text = _("Discord didn't delete it. Try again in a moment.")
                 if faults.is_for_good(error):
-                    place = f"<#{job.channel_id}>"
-                    text = f"I can't see {place} any more. Give me **View Channel** there, or delete the video by hand."
-                    raise Refusal(text) from error
-                raise Refusal("Discord didn't delete it. Try again in a moment.") from error
+                    text = _("I can't see {channel} any more. Give me **View Channel** there, or delete it by hand.")
+                raise Refusal(text.format(channel=f"<#{job.channel_id}>")) from error
 
     async def _tell(self, community: Community, text: str, *, view: discord.ui.View = MISSING) -> bool:
         if community.log_channel_id is None:

@@ -19,6 +19,7 @@ from bot.delivery.words import disarmed, member_text
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job
+from bot.languages import _
 
 #: characters; both may double when they are disarmed, and a message has 2000
 _PROMPT: Final = 400
@@ -48,7 +49,9 @@ class Results:
         work = partial(self._report, actor=actor, job_id=job_id, reason=reason)
         job = await self._database.write(work)
         community = await self._communities.of(actor.guild_id)
-        return await self._presenter.show_report(community, job, report_text(actor.user_id, job, reason))
+        with self._presenter.speaking_in(actor.guild_id):
+            text = report_text(actor.user_id, job, reason)
+        return await self._presenter.show_report(community, job, text)
 
     async def remove(self, actor: Actor, job_id: str) -> Job:
         """Delete a posted video, its card and our copy. Raises ``Refusal``."""
@@ -65,7 +68,7 @@ class Results:
         job = _checked(store.load(connection, job_id), actor.guild_id)
         deed = _deed(actor, job, "results.report", after=f"job {job.id}", reason=reason)
         if audit.has(connection, deed):
-            raise Refusal("You have reported this video already; the moderators know of it.")
+            raise Refusal(_("You have reported this video already; the moderators know of it."))
         audit.record(connection, deed, now=self._clock())
         return job
 
@@ -79,20 +82,21 @@ class Results:
 def report_text(reporter_id: int, job: Job, reason: str) -> str:
     """What moderators read of a report."""
     link = message_link(job.guild_id, job.channel_id, job.result_message_id or 0)
+    told = _("{reporter} has reported {member}'s video: {link}")
     lines = [
-        f"<@{reporter_id}> has reported {member_text(job.user_id)}'s video: {link}",
-        f"Prompt: {disarmed(job.request.prompt, _PROMPT) or 'none'}",
+        told.format(reporter=f"<@{reporter_id}>", member=member_text(job.user_id), link=link),
+        _("Prompt: {prompt}").format(prompt=disarmed(job.request.prompt, _PROMPT) or _("none")),
     ]
     if reason:
-        lines.append(f"Why: {disarmed(reason, _REASON)}")
+        lines.append(_("Why: {reason}").format(reason=disarmed(reason, _REASON)))
     return "\n".join(lines)
 
 
 def _checked(job: Job | None, guild_id: int) -> Job:
     if job is None or job.guild_id != guild_id or job.result_message_id is None:
-        raise Refusal("There is no such posted video here. Choose one of the suggestions.")
+        raise Refusal(_("There is no such posted video here. Choose one of the suggestions."))
     if job.removed_at is not None:
-        raise Refusal("This video was removed already.")
+        raise Refusal(_("This video was removed already."))
     return job
 
 

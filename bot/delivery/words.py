@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate
 
+from bot.languages import _, ngettext
+
 #: the signs of Discord's markdown, the colon that makes a link, and the dot that makes an invitation
 _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<-]|:(?=//)|(?<=discord|cordapp)\.)", re.IGNORECASE)
 #: the number that begins a list, where a text begins a line
@@ -67,7 +69,7 @@ def fitting_lines(lines: Sequence[str], most: int = LONGEST_MESSAGE) -> str:
     # with the break behind each, so that many lines cost no more than one look at each
     lengths = list(accumulate(len(line) + 1 for line in lines))
     for kept in range(len(lines) - 1, 0, -1):
-        more = f"… and {len(lines) - kept} more"
+        more = _("… and {n} more").format(n=len(lines) - kept)
         if lengths[kept - 1] + len(more) <= most:
             return "\n".join([*lines[:kept], more])
     return shortened(whole, most)
@@ -75,9 +77,9 @@ def fitting_lines(lines: Sequence[str], most: int = LONGEST_MESSAGE) -> str:
 
 def member_text(user_id: int) -> str:
     """A member as Discord shows one, or what is left of one whose data was deleted (below 0)."""
-    return f"<@{user_id}>" if user_id > 0 else "somebody who is gone"
+    return f"<@{user_id}>" if user_id > 0 else _("somebody who is gone")
 
 
 def credits_text(amount: int) -> str:
     """``1 credit``, ``7 credits``."""
-    return f"{amount:,} credit{'' if amount == 1 else 's'}"
+    return ngettext("{n} credit", "{n} credits", amount).format(n=f"{amount:,}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.jobs.job import Request
+from bot.jobs.job import Job, Request
+from bot.members.presets import PresetOptions
 from providers.options import Wish
 from providers.types import ParameterValue
 
@@ -40,6 +41,21 @@ def wish_of(request: Request) -> Wish:
         aspect_ratio=request.aspect_ratio,
         duration=request.duration,
         negative_prompt=request.negative_prompt,
+        enhance_prompt=request.enhance_prompt,
+        settings=settings_text(request.parameters),
+    )
+
+
+def preset_options(job: Job) -> PresetOptions:
+    """What a job was asked to be, without what it was asked to show."""
+    request = job.request
+    return PresetOptions(
+        model=job.model,
+        resolution=request.resolution,
+        aspect_ratio=request.aspect_ratio,
+        duration=request.duration,
+        negative_prompt=request.negative_prompt,
+        seed=request.seed,
         enhance_prompt=request.enhance_prompt,
         settings=settings_text(request.parameters),
     )

@@ -13,6 +13,7 @@ from bot.jobs import lifecycle, store
 from bot.jobs.job import Job, Reason, State
 from bot.jobs.presenting import Presenter
 from bot.jobs.worker import Worker
+from bot.languages import _
 from providers.errors import ProviderError
 from providers.registry import Registry
 
@@ -33,9 +34,10 @@ class Cancelling:
         """Stop a member's job and give the credits back. Raises ``Refusal`` with the reason why not."""
         job = await self._database.read(partial(store.load, job_id=job_id))
         if job is None or job.guild_id != guild_id:
-            raise Refusal("There is no such job here. `/wan cancel` shows yours as you type.")
+            raise Refusal(_("There is no such job here. `/wan cancel` shows yours as you type."))
         if job.user_id != user_id and not moderates(job):
-            raise Refusal(f"This is {member_text(job.user_id)}'s video; only they can cancel it.")
+            text = _("This is {member}'s video; only they can cancel it.")
+            raise Refusal(text.format(member=member_text(job.user_id)))
         return await self._cancelled(job)
 
     async def withdraw(self, job: Job) -> None:
@@ -57,7 +59,7 @@ class Cancelling:
         try:
             job = await self._database.write(partial(store.move, job=job, step=step, now=self._clock()))
         except store.JobMoved as error:
-            raise Refusal("It moved on in this very moment and can't be stopped any more.") from error
+            raise Refusal(_("It moved on in this very moment and can't be stopped any more.")) from error
         self._worker.forget(job.id)
         self._presenter.show(job)
         return job
@@ -70,12 +72,12 @@ class Cancelling:
         try:
             is_stopped = await provider.cancel(job.task_id)
         except ProviderError as error:
-            raise Refusal("The provider can't be asked to stop it just now. Try again in a moment.") from error
+            raise Refusal(_("The provider can't be asked to stop it just now. Try again in a moment.")) from error
         if not is_stopped:
-            raise Refusal("The provider didn't stop it: it is nearly finished.")
+            raise Refusal(_("The provider didn't stop it: it is nearly finished."))
 
 
 def _why_not(job: Job) -> str:
     if job.state.is_open:
-        return "The provider has it already and can't stop it, so it goes on."
-    return "It has ended already."
+        return _("The provider has it already and can't stop it, so it goes on.")
+    return _("It has ended already.")

@@ -9,8 +9,10 @@ from bot.communities import describing
 from bot.communities.rules import Community, Place
 from bot.errors import Refusal
 from bot.jobs.alternatives import able_models
+from bot.languages import _
 from providers.options import OptionProblem, OptionsRefused
 from providers.registry import Registry
+from providers.texts import Text
 from providers.types import Mode, ModelSpec
 
 
@@ -30,9 +32,9 @@ class Chooser:
         usable = {spec.id: spec for spec in self.usable(community, place)}
         spec = usable.get(model)
         if spec is None:
-            names = ", ".join(f"`{each}`" for each in usable) or "none"
+            names = ", ".join(f"`{each}`" for each in usable) or _("none")
             why = self._what_is_wrong(model, community, place)
-            raise Refusal(f"**model**: `{_shown(model)}` {why}. You can use: {names}.")
+            raise Refusal(_("**model**: {why}. You can use: {models}.").format(why=why, models=names))
         if self.is_paused(spec.provider):
             raise Refusal(self._paused(spec, usable))
         return spec
@@ -52,45 +54,51 @@ class Chooser:
         if able:
             return able[0]
         if not usable:
-            raise Refusal("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`.")
+            raise Refusal(_("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`."))
         fitting = [spec for spec in usable if mode in spec.modes]
         if not fitting:
             raise OptionsRefused([_why_none_can(mode)])
         if not any(map(community.can_make, fitting)):
             raise Refusal(_why_none_may(community))
         raise Refusal(
-            "No model that could make this can be reached at the moment; the people who run this bot have been told. "
-            "Try again later."
+            _(
+                "No model that could make this can be reached at the moment; the people who run this bot have been "
+                "told. Try again later."
+            )
         )
 
     def _what_is_wrong(self, model: str, community: Community, place: Place) -> str:
-        """Why a model can't be used, in words that follow its name."""
+        """Why a model can't be used."""
         known = self.registry.models.get(model)
         if known is not None:
             if community.permits(model, place):
-                return "can make adult content, which isn't allowed in this channel"
-            return "isn't allowed here"
+                text = _("`{model}` can make adult content, which isn't allowed in this channel")
+                return text.format(model=_shown(model))
+            return _("`{model}` isn't allowed here").format(model=_shown(model))
         retired = self.registry.every.get(model)
         if retired is not None and retired.successor is not None:
-            return f"isn't offered any more; its successor is `{retired.successor}`"
-        return "isn't a model that I know"
+            text = _("`{model}` isn't offered any more; its successor is `{successor}`")
+            return text.format(model=_shown(model), successor=retired.successor)
+        return _("`{model}` isn't a model that I know").format(model=_shown(model))
 
     def _paused(self, spec: ModelSpec, usable: Mapping[str, ModelSpec]) -> str:
         others = ", ".join(f"`{each.id}`" for each in usable.values() if not self.is_paused(each.provider))
-        hint = f" Meanwhile you can use: {others}." if others else ""
-        text = f"`{spec.id}` can't be used at the moment; the people who run this bot have been told."
-        return f"**model**: {text}{hint}"
+        text = _("**model**: `{model}` can't be used at the moment; the people who run this bot have been told.")
+        paused = text.format(model=spec.id)
+        if not others:
+            return paused
+        return _("{paused} Meanwhile you can use: {models}.").format(paused=paused, models=others)
 
 
 def _why_none_can(mode: Mode) -> OptionProblem:
     """No model that may be used here can start from what is attached."""
     option, what = {
-        Mode.TEXT: ("image", "makes a video from text alone: attach a first image"),
-        Mode.IMAGE: ("image", "starts from an image: leave it out"),
-        Mode.FIRST_LAST: ("last_image", "takes a last image: leave it out"),
-        Mode.EXTEND: ("video", "continues a clip: leave it out"),
+        Mode.TEXT: ("image", Text("No model here makes a video from text alone: attach a first image.")),
+        Mode.IMAGE: ("image", Text("No model here starts from an image: leave it out.")),
+        Mode.FIRST_LAST: ("last_image", Text("No model here takes a last image: leave it out.")),
+        Mode.EXTEND: ("video", Text("No model here continues a clip: leave it out.")),
     }[mode]
-    return OptionProblem(option, f"No model here {what}. `/wan models` shows what each can start from.")
+    return OptionProblem(option, Text("{what} `/wan models` shows what each can start from.", what=what))
 
 
 def _why_none_may(community: Community) -> str:
@@ -98,7 +106,8 @@ def _why_none_may(community: Community) -> str:
     texts = describing.limits(community.limits, community.allowance.length)
     names = [name for name in ("resolution", "duration") if getattr(community.limits, name) is not None]
     limits = ", ".join(f"`{name}` {texts[name]}" for name in names)
-    return f"No model here stays within this community's limits: {limits}. Ask a moderator to raise them."
+    text = _("No model here stays within this community's limits: {limits}. Ask a moderator to raise them.")
+    return text.format(limits=limits)
 
 
 def _shown(text: str) -> str:

@@ -249,7 +249,12 @@ def ended(
     state: State, reason: Reason, *, vendor: str | None = None, advice: str | None = None, detail: str = ""
 ) -> Step:
     """An end without a posted video: the hold is released."""
-    changes = Changes(reason=reason, vendor_message=vendor[:_VENDOR_WORDS] if vendor else None, advice=advice)
+    changes = Changes(
+        reason=reason,
+        vendor_message=vendor[:_VENDOR_WORDS] if vendor else None,
+        # stored in English; the card says it in the language of its readers
+        advice=None if advice is None else str(advice),
+    )
     return Step(state=state, money=Money.RELEASE, changes=changes, detail=detail)
 
 

@@ -12,13 +12,15 @@ from bot.communities.words import broken_rule
 from bot.credits.allowance import Period, PeriodLength
 from bot.delivery.words import credits_text, disarmed, relative_time
 from bot.errors import Refusal
+from bot.languages import N_, _, ngettext
 from providers.options import OptionProblem, Options, allowed_durations, allowed_resolutions
+from providers.texts import Text
 from providers.types import ModelSpec
 
 _NOW: Final[Mapping[PeriodLength, str]] = {
-    PeriodLength.DAY: "today",
-    PeriodLength.WEEK: "this week",
-    PeriodLength.MONTH: "this month",
+    PeriodLength.DAY: N_("today"),
+    PeriodLength.WEEK: N_("this week"),
+    PeriodLength.MONTH: N_("this month"),
 }
 
 
@@ -36,16 +38,20 @@ def check_asker(community: Community, place: Place, *, member_key: str, prompt: 
     """Whether the member may make videos at all, here, and of this. Raises ``Refusal``."""
     if member_key in community.blocked_members:
         reason = community.blocked_members[member_key]
-        why = f" Their reason: {disarmed(reason, 300)}" if reason else ""
-        raise Refusal(f"The moderators here have blocked you from making videos.{why}")
+        text = _("The moderators here have blocked you from making videos.")
+        if reason:
+            text = _("The moderators here have blocked you from making videos. Their reason: {reason}")
+        raise Refusal(text.format(reason=disarmed(reason, 300)))
     if not community.works_in(place):
-        raise Refusal(f"Videos aren't made in this channel. They are made {describing.channels(community)}.")
+        text = _("Videos aren't made in this channel. They are made {where}.")
+        raise Refusal(text.format(where=describing.channels(community)))
     number = broken_rule(prompt, community.blocked_words)
     if number is not None:
-        raise Refusal(
-            f"**prompt**: it has a word that this community blocks (its rule {number}). Write it differently; nothing "
+        text = _(
+            "**prompt**: it has a word that this community blocks (its rule {number}). Write it differently; nothing "
             "was charged."
         )
+        raise Refusal(text.format(number=number))
 
 
 def check_limits(limits: Limits, spec: ModelSpec, options: Options) -> None:
@@ -55,7 +61,9 @@ def check_limits(limits: Limits, spec: ModelSpec, options: Options) -> None:
         "duration": options.duration in allowed_durations(spec, limits.duration),
     }
     problems = [
-        OptionProblem(name, "This isn't allowed here any more.") for name, is_so in is_allowed.items() if not is_so
+        OptionProblem(name, Text("This isn't allowed here any more."))
+        for name, is_so in is_allowed.items()
+        if not is_so
     ]
     if problems:
         raise Refusal.of(problems)
@@ -64,26 +72,36 @@ def check_limits(limits: Limits, spec: ModelSpec, options: Options) -> None:
 def check_waiting(waiting: int) -> None:
     """Whether one more may wait for its turn. Raises ``Refusal``."""
     if waiting >= MAX_WAITING:
-        raise Refusal(f"You have {MAX_WAITING} videos waiting already. Wait for one, or `/wan cancel` one.")
+        text = _("You have {n} videos waiting already. Wait for one, or `/wan cancel` one.")
+        raise Refusal(text.format(n=MAX_WAITING))
 
 
 def check_period(limits: Limits, use: Use, *, price: int, period: Period) -> None:
     """Whether the limits of the period leave room for one more at this price. Raises ``Refusal``."""
-    now, again = _NOW[period.length], relative_time(period.end)
+    now, again = _(_NOW[period.length]), relative_time(period.end)
     if limits.member_period_jobs is not None and use.member_jobs >= limits.member_period_jobs:
-        raise Refusal(f"You have made your {_videos(limits.member_period_jobs)} for {now}. You can make more {again}.")
+        text = _("You have made your {videos} for {period}. You can make more {when}.")
+        raise Refusal(text.format(videos=_videos(limits.member_period_jobs), period=now, when=again))
     if limits.guild_period_jobs is not None and use.guild_jobs >= limits.guild_period_jobs:
-        raise Refusal(
-            f"This community has made its {_videos(limits.guild_period_jobs)} for {now}. More can be made {again}."
-        )
+        text = _("This community has made its {videos} for {period}. More can be made {when}.")
+        raise Refusal(text.format(videos=_videos(limits.guild_period_jobs), period=now, when=again))
     # what is free spends nothing, also when a budget that was lowered is spent already
     if price and limits.guild_budget is not None and use.guild_credits + price > limits.guild_budget:
+        text = _(
+            "This community's budget for {period} is {budget}: {left} left, and this video costs {price}. The budget "
+            "starts again {when}. Nothing of your own credits was taken."
+        )
         left = max(0, limits.guild_budget - use.guild_credits)
         raise Refusal(
-            f"This community's budget for {now} is {credits_text(limits.guild_budget)}: {left:,} left, and this video "
-            f"costs {price:,}. The budget starts again {again}. Nothing of your own credits was taken."
+            text.format(
+                period=now,
+                budget=credits_text(limits.guild_budget),
+                left=f"{left:,}",
+                price=f"{price:,}",
+                when=again,
+            )
         )
 
 
 def _videos(number: int) -> str:
-    return "one video" if number == 1 else f"{number:,} videos"
+    return ngettext("one video", "{n} videos", number).format(n=f"{number:,}")

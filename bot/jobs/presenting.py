@@ -78,7 +78,7 @@ class Presenter(Protocol):
         ...
 
     async def tell_moderators(self, community: Community, text: str) -> None:
-        """Write a line into the community's log channel, if it has one. Never fails."""
+        """Write a line into the community's log channel, in its language, if it has one. Never fails."""
         ...
 
     async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:

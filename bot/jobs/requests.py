@@ -22,6 +22,8 @@ from bot.errors import AlreadyAccepted, Refusal
 from bot.jobs import policy, store
 from bot.jobs.choosing import Chooser
 from bot.jobs.job import Job, Request, State, StoredMedia, new_id
+from bot.languages import _
+from bot.members.presets import PresetUse, explained
 from providers.options import Options, OptionsRefused, Wish, check_options, mode_of
 from providers.types import ModelSpec
 
@@ -40,6 +42,8 @@ class Ask:
     #: bytes; what Discord says may be uploaded in answer
     upload_limit: int
     spoiler: bool = False
+    #: which options come from a preset
+    preset: PresetUse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +88,13 @@ class Requests:
         community = await self._communities.of(ask.guild_id)
         self._check_asker(community, ask)
         limits = community.limits
+        spec = await self._model(ask, community)
         try:
-            spec = await self._model(ask, community)
             options = check_options(spec, ask.wish, max_resolution=limits.resolution, max_duration=limits.duration)
         except OptionsRefused as error:
-            raise Refusal.of(error.problems) from error
+            text = Refusal.of(error.problems).text
+            options_named = [problem.option for problem in error.problems]
+            raise Refusal(explained(text, ask.preset, options_named)) from error
         quote = self._quote(community, spec, options)
         return Prepared(
             job_id=new_id(self._clock(), self._chance()),
@@ -110,11 +116,17 @@ class Requests:
             raise Refusal(_too_dear(error, held=statement.account.held, rule=statement.rule, now=self._clock()))
 
     async def _model(self, ask: Ask, community: Community) -> ModelSpec:
-        if ask.model is not None:
-            return self._chooser.named(ask.model, community, ask.place)
-        mode = mode_of(ask.wish)
-        last = await self._database.read(partial(store.last_model, guild_id=ask.guild_id, user_id=ask.user_id))
-        return self._chooser.suiting(mode, community, ask.place, last=last)
+        """The model that was named, or that suits. Raises ``Refusal``."""
+        try:
+            if ask.model is not None:
+                return self._chooser.named(ask.model, community, ask.place)
+            mode = mode_of(ask.wish)
+            last = await self._database.read(partial(store.last_model, guild_id=ask.guild_id, user_id=ask.user_id))
+            return self._chooser.suiting(mode, community, ask.place, last=last)
+        except OptionsRefused as error:
+            raise Refusal.of(error.problems) from error
+        except Refusal as refusal:
+            raise Refusal(explained(refusal.text, ask.preset, ["model"])) from refusal
 
     def _check_asker(self, community: Community, ask: Ask) -> None:
         member_key = self._member_keys.of(ask.guild_id, ask.user_id)
@@ -125,7 +137,8 @@ class Requests:
         try:
             return self._pricing.credits(spec, resolution=options.resolution, duration=options.duration, rule=rule)
         except PriceUnknown as error:
-            raise Refusal(f"**model**: the price of `{spec.id}` isn't known, so it can't be used yet.") from error
+            text = _("**model**: the price of `{model}` isn't known, so it can't be used yet.")
+            raise Refusal(text.format(model=spec.id)) from error
 
     def _accept(self, connection: Connection, *, prepared: Prepared, media: Mapping[str, StoredMedia]) -> Job:
         ask, now = prepared.ask, self._clock()
@@ -152,7 +165,7 @@ class Requests:
         ask, limits = prepared.ask, community.limits
         self._check_asker(community, ask)
         if not community.allows(prepared.spec, ask.place):
-            raise Refusal(f"**model**: `{prepared.spec.id}` isn't allowed here any more.")
+            raise Refusal(_("**model**: `{model}` isn't allowed here any more.").format(model=prepared.spec.id))
         policy.check_limits(limits, prepared.spec, prepared.options)
         policy.check_waiting(store.count_waiting(connection, ask.guild_id, ask.user_id))
         if limits.counts_periods:
@@ -162,11 +175,13 @@ class Requests:
 
 
 def _too_dear(error: ledger.InsufficientCredits, *, held: int, rule: AllowanceRule, now: datetime) -> str:
-    more = (
-        f"More come {relative_time(period_at(now, rule.length).end)}." if rule.amount else "Ask a moderator for more."
-    )
-    under_way = f", and {held:,} held for videos under way" if held else ""
-    return f"This costs {credits_text(error.price)}; you have {error.available:,}{under_way}. {more}"
+    text = _("This costs {price}; you have {available}.")
+    if held:
+        text = _("This costs {price}; you have {available}, and {held} held for videos under way.")
+    have = text.format(price=credits_text(error.price), available=f"{error.available:,}", held=f"{held:,}")
+    if not rule.amount:
+        return have + _(" Ask a moderator for more.")
+    return have + _(" More come {when}.").format(when=relative_time(period_at(now, rule.length).end))
 
 
 def _job(prepared: Prepared, media: Mapping[str, StoredMedia], account_id: int, *, now: datetime) -> Job:

@@ -34,14 +34,11 @@ from bot.jobs.turns import next_to_start, places, ready_at
 from providers.contract import Provider
 from providers.errors import AuthFailed, ContractBroken, ProviderError, Unavailable
 from providers.registry import Registry
+from providers.texts import Text
 from providers.types import ModelSpec, Pending, Submission, TaskStatus
 
 log = structlog.stdlib.get_logger(__name__)
 
-_PAUSED: Final = (
-    "**{provider}** takes no jobs at the moment: its key or its funds were refused. Nothing was charged for them. "
-    "It is tried again every five minutes."
-)
 #: after a fault of ours a job is left alone for this long
 _AFTER_FAULT: Final = timedelta(seconds=30)
 #: between two tries to fetch or post a video, and before the vendor's list is asked
@@ -631,7 +628,12 @@ class Worker:
     async def _tell_of_pause(self, provider: Provider, job: Job) -> None:
         """Called once the job is seen to: Discord may take its time."""
         community = await self._communities.of(job.guild_id)
-        await self._presenter.tell_moderators(community, _PAUSED.format(provider=provider.title))
+        line = Text(
+            "**{provider}** takes no jobs at the moment: its key or its funds were refused. Nothing was charged for "
+            "them. It is tried again every five minutes.",
+            provider=provider.title,
+        )
+        await self._presenter.tell_moderators(community, line)
 
     def _seconds_to_next(self) -> float | None:
         instants = [self._agenda.next_at(), self._queue_at, self._pauses.next_at()]

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ _COST_COLOURS: Final = (_ACCENT, _PALE)
 # points, of which a pixel here is 0.72
 _HUGE, _LARGE, _NORMAL, _SMALL = 25, 17, 14.5, 13.5
 
+_WEIGHTS: Final = ("normal", "bold")
 #: labels below the bars
 _MOST_LABELS: Final = 7
 #: a bar that stands alone isn't wider than if there were so many
@@ -49,8 +50,22 @@ _LEAST_BARS: Final = 7
 #: pixels; the least that is seen of something
 _SLIVER: Final = 4.0
 
+#: matplotlib's own font, which every machine has
+_FONT: Final = "DejaVu Sans"
+#: fonts with Chinese letters, of which a machine has some or none
+_CHINESE_FONTS: Final = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+    "PingFang SC",
+    "Microsoft YaHei",
+)
+
 _STYLE: Final[dict[str, Any]] = {
-    "font.family": "DejaVu Sans",
     "font.size": _NORMAL,
     # a dollar sign in a name begins no formula
     "text.parse_math": False,
@@ -73,19 +88,56 @@ _STYLE: Final[dict[str, Any]] = {
 
 
 def draw_usage(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Write the charts of a community's usage to ``target``, a PNG."""
+    """Write the charts of a community's usage to ``target``, a PNG.
+
+    ``said``: the same in another language, drawn instead if there are fonts with its letters.
+    """
     target = Path(arguments["target"])
     matplotlib = _matplotlib(target.parent)
-    with matplotlib.rc_context(_STYLE):
-        board = _Board(matplotlib)
-        _draw_heading(board, arguments["title"], arguments["period"])
-        _draw_tiles(board, arguments["tiles"])
-        _draw_spending(board, arguments["spending"])
-        _draw_members(board, arguments["members"])
-        _draw_outcomes(board, arguments["outcomes"])
-        _draw_costs(board, arguments["costs"])
+    shown, fonts = _legible(matplotlib, arguments)
+    words: dict[str, str] = shown["words"]
+    with matplotlib.rc_context({**_STYLE, "font.family": fonts}):
+        board = _Board(matplotlib, fonts)
+        _draw_heading(board, arguments["title"], shown["period"], words)
+        _draw_tiles(board, shown["tiles"])
+        _draw_spending(board, shown["spending"], words)
+        _draw_members(board, shown["members"], words)
+        _draw_outcomes(board, shown["outcomes"], words)
+        _draw_costs(board, shown["costs"], words)
         board.figure.savefig(target, format="png")
     return {"size": SIZE}
+
+
+def _legible(matplotlib: Any, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """What is drawn, and with which fonts."""
+    said: dict[str, Any] | None = arguments.get("said")
+    if said is None:
+        return arguments, [_FONT]
+    known = {each.name for each in matplotlib.font_manager.fontManager.ttflist}
+    fonts = [_FONT, *(name for name in _CHINESE_FONTS if name in known)]
+    needed = {ord(each) for text in _own_texts(said) for each in text}
+    can_all = all(needed <= _glyphs(matplotlib, fonts, weight) for weight in _WEIGHTS)
+    return (said, fonts) if can_all else (arguments, [_FONT])
+
+
+def _own_texts(shown: dict[str, Any]) -> Iterator[str]:
+    """Every text that isn't the name of somebody or something."""
+    yield shown["period"]
+    yield from shown["words"].values()
+    yield from (label for _, label in shown["tiles"])
+    yield from (shown["spending"]["title"], *shown["spending"]["labels"])
+    yield from (name for name, _ in shown["outcomes"])
+    yield from (text for text, _ in shown["costs"])
+
+
+def _glyphs(matplotlib: Any, fonts: Sequence[str], weight: str) -> frozenset[int]:
+    """The characters that these fonts can draw."""
+    manager = matplotlib.font_manager
+    glyphs: set[int] = set()
+    for name in fonts:
+        path = manager.findfont(manager.FontProperties(family=name, weight=weight))
+        glyphs.update(manager.get_font(path).get_charmap())
+    return frozenset(glyphs)
 
 
 def drawable(text: str, glyphs: Container[int], most: int) -> str:
@@ -124,12 +176,12 @@ def _matplotlib(folder: Path) -> Any:
 class _Board:
     """The page. Places are in pixels from its upper left corner."""
 
-    def __init__(self, matplotlib: Any) -> None:
+    def __init__(self, matplotlib: Any, fonts: Sequence[str]) -> None:
         self.matplotlib = matplotlib
         width, height = SIZE
         self.figure = matplotlib.figure.Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=_PAGE)
         matplotlib.backends.backend_agg.FigureCanvasAgg(self.figure)
-        self._glyphs = {weight: self._glyphs_of(weight) for weight in ("normal", "bold")}
+        self._glyphs = {weight: _glyphs(matplotlib, fonts, weight) for weight in _WEIGHTS}
 
     def legible(self, text: str, most: int, *, weight: str = "normal") -> str:
         """See ``drawable``."""
@@ -161,16 +213,10 @@ class _Board:
         place = (left / width, 1 - bottom / height, (right - left) / width, (bottom - top) / height)
         return self.figure.add_axes(place)
 
-    def _glyphs_of(self, weight: str) -> Container[int]:
-        manager = self.matplotlib.font_manager
-        path = manager.findfont(manager.FontProperties(family=_STYLE["font.family"], weight=weight))
-        glyphs: dict[int, int] = manager.get_font(path).get_charmap()
-        return glyphs.keys()
 
-
-def _draw_heading(board: _Board, title: str, period: str) -> None:
+def _draw_heading(board: _Board, title: str, period: str, words: dict[str, str]) -> None:
     shown = board.legible(title, _LONGEST_TITLE, weight="bold")
-    heading = f"Usage in {shown}" if shown else "Usage"
+    heading = words["usage_in"].format(community=shown) if shown else words["usage"]
     board.write(_MARGIN + 4, 52, heading, room=SIZE[0] - 2 * _MARGIN, size=_HUGE, weight="bold")
     board.write(_MARGIN + 4, 84, period, size=_NORMAL, color=_QUIET)
 
@@ -184,12 +230,12 @@ def _draw_tiles(board: _Board, tiles: Sequence[tuple[str, str]]) -> None:
         board.write(left + 18, 183, label, size=_NORMAL, color=_QUIET)
 
 
-def _draw_spending(board: _Board, spending: dict[str, Any]) -> None:
+def _draw_spending(board: _Board, spending: dict[str, Any], words: dict[str, str]) -> None:
     labels: list[str] = spending["labels"]
     models: list[tuple[str, list[int]]] = spending["models"]
     board.panel(_MARGIN, 216, SIZE[0] - _MARGIN, 562, spending["title"])
     if not models:
-        board.write(SIZE[0] / 2, 400, "No credits were spent.", size=_LARGE, color=_QUIET, ha="center")
+        board.write(SIZE[0] / 2, 400, words["nothing_spent"], size=_LARGE, color=_QUIET, ha="center")
         return
     axes = board.axes(105, 272, 815, 522)
     _stack(axes, [credits_of for _, credits_of in models])
@@ -228,24 +274,24 @@ def _draw_keys(board: _Board, models: Sequence[tuple[str, int]]) -> None:
         board.write(left + 28, top + 42, f"{amount:,}", room=290, size=_SMALL, color=_QUIET)
 
 
-def _draw_members(board: _Board, members: Sequence[tuple[str, int]]) -> None:
-    board.panel(_MARGIN, 576, 593, 880, "Top members, by credits")
+def _draw_members(board: _Board, members: Sequence[tuple[str, int]], words: dict[str, str]) -> None:
+    board.panel(_MARGIN, 576, 593, 880, words["members"])
     if not members:
-        board.write(306, 735, "Nobody spent credits.", size=_LARGE, color=_QUIET, ha="center")
+        board.write(306, 735, words["nobody"], size=_LARGE, color=_QUIET, ha="center")
         return
     left, longest = 275, 215
     most = max(amount for _, amount in members)
     for number, (name, amount) in enumerate(members):
         top = 622 + 31 * number
-        shown = board.legible(name, _LONGEST_NAME) or f"member {number + 1}"
+        shown = board.legible(name, _LONGEST_NAME) or words["member"].format(place=number + 1)
         board.write(left - 12, top + 21, shown, room=225, size=_SMALL, ha="right")
         length = max(_SLIVER, longest * amount / most)
         board.box(left, top + 4, length, 23, facecolor=_ACCENT)
         board.write(left + length + 9, top + 21, f"{amount:,}", room=85, size=_SMALL, color=_QUIET)
 
 
-def _draw_outcomes(board: _Board, outcomes: Sequence[tuple[str, int]]) -> None:
-    board.panel(607, 576, SIZE[0] - _MARGIN, 722, "How jobs ended")
+def _draw_outcomes(board: _Board, outcomes: Sequence[tuple[str, int]], words: dict[str, str]) -> None:
+    board.panel(607, 576, SIZE[0] - _MARGIN, 722, words["outcomes"])
     lengths = _lengths([count for _, count in outcomes], 537)
     left = 625.0
     for number, ((name, count), colour) in enumerate(zip(outcomes, _OUTCOME_COLOURS, strict=True)):
@@ -263,8 +309,8 @@ def _lengths(counts: Sequence[int], length: float) -> list[float]:
     return [each * length / max(1.0, sum(wanted)) for each in wanted]
 
 
-def _draw_costs(board: _Board, costs: Sequence[tuple[str, Sequence[float]]]) -> None:
-    board.panel(607, 736, SIZE[0] - _MARGIN, 880, "Credits and upstream cost")
+def _draw_costs(board: _Board, costs: Sequence[tuple[str, Sequence[float]]], words: dict[str, str]) -> None:
+    board.panel(607, 736, SIZE[0] - _MARGIN, 880, words["costs"])
     most = max(sum(parts) for _, parts in costs) or 1
     for number, ((text, parts), colour) in enumerate(zip(costs, _COST_COLOURS, strict=True)):
         left, top = 625.0, 776 + 49 * number

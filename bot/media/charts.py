@@ -10,6 +10,8 @@ from typing import Final
 from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from bot.communities.usage import Outcomes, Usage, usd_text
+from bot.delivery.dates import short_day_text
+from bot.languages import ENGLISH, _, ngettext, speaking
 from bot.media.workers import MediaWorkers, Task
 
 #: bars that can still be told apart
@@ -36,10 +38,16 @@ class Charts:
         ``title`` and the members' ``names`` (by user id) may be any text: what can't be written is left out, and
         members of whom nothing is left, or who have no name here, are numbered as they stand in ``usage.top``.
 
+        Its words are in the language of the moment, or in English where no font of this machine has the letters.
+
         Raises:
             MediaFailed: out of time or memory, or a crash.
         """
-        arguments = {"target": str(target), "title": title, **drawn(usage, names)}
+        said = drawn(usage, names)
+        with speaking(ENGLISH):
+            arguments = {"target": str(target), "title": title, **drawn(usage, names)}
+        if any(said[key] != arguments[key] for key in said):
+            arguments["said"] = said
         await self._workers.run(Task(name="draw_usage", arguments=arguments, answer=_ANSWER))
 
 
@@ -48,30 +56,46 @@ def drawn(usage: Usage, names: Mapping[int, str]) -> dict[str, JsonValue]:
     success = usage.outcomes.success
     is_estimated = bool(usage.upstream.estimated)
     return {
-        "period": f"{usage.days}, UTC",
+        "words": _words(),
+        "period": _("{days}, UTC").format(days=usage.days),
         "tiles": [
-            [f"{usage.spent:,}", "credits spent" if usage.spent != 1 else "credit spent"],
-            [f"{usage.outcomes.posted:,}", "videos posted" if usage.outcomes.posted != 1 else "video posted"],
-            ["-" if success is None else f"{success}%", "success rate"],
-            [f"{'≈ ' if is_estimated else ''}{usd_text(usage.upstream.total)}", "upstream cost"],
+            [f"{usage.spent:,}", ngettext("credit spent", "credits spent", usage.spent)],
+            [f"{usage.outcomes.posted:,}", ngettext("video posted", "videos posted", usage.outcomes.posted)],
+            ["-" if success is None else f"{success}%", _("success rate")],
+            [f"{'≈ ' if is_estimated else ''}{usd_text(usage.upstream.total)}", _("upstream cost")],
         ],
         "spending": _spending(usage),
         "members": [
-            ["deleted member" if each.is_deleted else names.get(each.user_id, ""), each.credits] for each in usage.top
+            [_("deleted member") if each.is_deleted else names.get(each.user_id, ""), each.credits]
+            for each in usage.top
         ],
         "outcomes": _outcomes(usage.outcomes),
         "costs": _costs(usage),
     }
 
 
+def _words() -> JsonValue:
+    """What stands there whatever was used."""
+    return {
+        "usage": _("Usage"),
+        "usage_in": _("Usage in {community}"),
+        "nothing_spent": _("No credits were spent."),
+        "members": _("Top members, by credits"),
+        "nobody": _("Nobody spent credits."),
+        "member": _("member {place}"),
+        "outcomes": _("How jobs ended"),
+        "costs": _("Credits and upstream cost"),
+    }
+
+
 def _spending(usage: Usage) -> JsonValue:
     """A bar for each day; of many days, one for each week from the first day on."""
-    step, title = (1, "Credits per day") if usage.days.count <= _MOST_BARS else (7, "Credits per week")
+    step, title = (1, _("Credits per day")) if usage.days.count <= _MOST_BARS else (7, _("Credits per week"))
     return {
         "title": title,
-        "labels": [f"{day.day} {day:%b}" for day in usage.days.each[::step]],
+        "labels": [short_day_text(day) for day in usage.days.each[::step]],
         "models": [
-            [series.name, [sum(series.credits[first : first + step]) for first in range(0, usage.days.count, step)]]
+            [series.title, [sum(series.credits[first : first + step]) for first in range(0, usage.days.count, step)]]
             for series in usage.series
         ],
     }
@@ -79,10 +103,10 @@ def _spending(usage: Usage) -> JsonValue:
 
 def _outcomes(outcomes: Outcomes) -> JsonValue:
     return [
-        ["Posted", outcomes.posted],
-        ["Failed", outcomes.failed],
-        ["Cancelled", outcomes.cancelled],
-        ["Open", outcomes.still_open],
+        [_("Posted"), outcomes.posted],
+        [_("Failed"), outcomes.failed],
+        [_("Cancelled"), outcomes.cancelled],
+        [_("Open"), outcomes.still_open],
     ]
 
 
@@ -90,16 +114,18 @@ def _costs(usage: Usage) -> JsonValue:
     """Two bars in US$: what was spent, and what it cost; the estimated part of a bar stands last."""
     upstream = usage.upstream
     hints: list[str] = []
-    if upstream.estimated:
-        hints.append(f"{int(100 * upstream.estimated / upstream.total)}% estimated" if upstream.said else "estimated")
+    if upstream.estimated and upstream.said:
+        share = int(100 * upstream.estimated / upstream.total)
+        hints.append(_("{percent}% estimated").format(percent=share))
+    elif upstream.estimated:
+        hints.append(_("estimated"))
     if upstream.unknown:
-        hints.append(f"{upstream.unknown:,} unknown")
+        hints.append(_("{n} unknown").format(n=f"{upstream.unknown:,}"))
+    spent = _("Credits spent: {credits} = {worth}").format(credits=f"{usage.spent:,}", worth=usd_text(usage.worth))
+    cost = _("Upstream: {total}").format(total=usd_text(upstream.total))
     return [
-        [f"Credits spent: {usage.spent:,} = {usd_text(usage.worth)}", _numbers([usage.worth, Decimal(0)])],
-        [
-            f"Upstream: {usd_text(upstream.total)}" + (f" ({', '.join(hints)})" if hints else ""),
-            _numbers([upstream.said, upstream.estimated]),
-        ],
+        [spent, _numbers([usage.worth, Decimal(0)])],
+        [cost + (f" ({', '.join(hints)})" if hints else ""), _numbers([upstream.said, upstream.estimated])],
     ]
 
 

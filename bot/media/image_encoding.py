@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from bot.languages import _
 from bot.media.errors import MediaFailed, MediaLimit
 from bot.media.shapes import smaller
 from providers.types import ImageLimits
@@ -73,7 +74,8 @@ def encode(pixels: Image.Image, own_type: str, limits: ImageLimits) -> Encoded:
         content = _written(on_white(candidate) if flattened else candidate, content_type, quality)
         if len(content) <= limits.max_bytes:
             return Encoded(content, content_type, candidate.size, unwanted or flattened)
-    raise MediaLimit(f"This picture can't be made to fit into the {limits.max_bytes / 2**20:.1f} MiB of this model.")
+    text = _("This picture can't be made to fit into the {most} MiB of this model.")
+    raise MediaLimit(text.format(most=f"{limits.max_bytes / 2**20:.1f}"))
 
 
 def _candidates(pixels: Image.Image, own_type: str, limits: ImageLimits) -> Iterator[tuple[str, int, Image.Image]]:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
+from bot.languages import N_, _
 from bot.media import image_encoding
 from bot.media.errors import MediaLimit, NotMedia
 from bot.media.image_encoding import has_alpha, scaled
@@ -18,8 +19,8 @@ from providers.types import ImageLimits
 
 #: bytes
 LARGEST_INPUT = 20 * 1024 * 1024
-ACCEPTED = "Accepted are still pictures: PNG, JPEG, WEBP, BMP and GIF."
-DAMAGED = "This picture is damaged or incomplete. Please save it anew and send it again."
+ACCEPTED = N_("Accepted are still pictures: PNG, JPEG, WEBP, BMP and GIF.")
+DAMAGED = N_("This picture is damaged or incomplete. Please save it anew and send it again.")
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", *(("AVIF",) if features.check("avif") else ()))
 _CONTENT_TYPES = {
@@ -94,7 +95,8 @@ def _read(file: BinaryIO) -> bytes:
     """The whole file: a decoder that is told to read a gigabyte then finds no more than there is."""
     size = size_of(file)
     if size > LARGEST_INPUT:
-        raise MediaLimit(f"This picture has {size / 2**20:.1f} MiB. At most {LARGEST_INPUT // 2**20} MiB are accepted.")
+        text = _("This picture has {size} MiB. At most {most} MiB are accepted.")
+        raise MediaLimit(text.format(size=f"{size / 2**20:.1f}", most=LARGEST_INPUT // 2**20))
     return file.read(LARGEST_INPUT)
 
 
@@ -106,13 +108,14 @@ def _open(content: bytes) -> Image.Image:
     except UnidentifiedImageError as error:
         raise NotMedia(_what_it_is(content[:1024])) from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise MediaLimit(f"This picture is too large. At most {LARGEST_MEGAPIXELS} megapixels are accepted.") from error
+        text = _("This picture is too large. At most {most} megapixels are accepted.")
+        raise MediaLimit(text.format(most=LARGEST_MEGAPIXELS)) from error
     except MemoryError:
         raise
     except Exception as error:
-        raise NotMedia(DAMAGED) from error
+        raise NotMedia(_(DAMAGED)) from error
     if moves:
-        raise NotMedia(f"This picture is animated. {ACCEPTED}")
+        raise NotMedia(_with_accepted(_("This picture is animated.")))
     return picture
 
 
@@ -120,14 +123,18 @@ def _what_it_is(start: bytes) -> str:
     """Name what was sent instead of a picture, as far as its first bytes tell."""
     brand = start[8:12] if start[4:8] == b"ftyp" else b""
     if brand in {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}:
-        return f"HEIC pictures can't be read. {ACCEPTED}"
+        return _with_accepted(_("HEIC pictures can't be read."))
     if brand in {b"avif", b"avis"}:
-        return f"This AVIF picture can't be read. {ACCEPTED}"
+        return _with_accepted(_("This AVIF picture can't be read."))
     if brand or start.startswith(b"\x1a\x45\xdf\xa3"):
-        return f"This is a video, not a picture. {ACCEPTED}"
+        return _with_accepted(_("This is a video, not a picture."))
     if b"<svg" in start.lower():
-        return f"SVG drawings can't be read. {ACCEPTED}"
-    return f"This file is not a picture that can be read. {ACCEPTED}"
+        return _with_accepted(_("SVG drawings can't be read."))
+    return _with_accepted(_("This file is not a picture that can be read."))
+
+
+def _with_accepted(sentence: str) -> str:
+    return f"{sentence} {_(ACCEPTED)}"
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -151,7 +158,7 @@ def _decoded(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:
-        raise NotMedia(DAMAGED) from error
+        raise NotMedia(_(DAMAGED)) from error
     profile = picture.info.get("icc_profile")
     pixels = _in_plain_mode(picture)
     if pixels.size != size:

@@ -6,6 +6,7 @@ import os
 import stat
 from typing import BinaryIO
 
+from bot.languages import _
 from bot.media.errors import NotMedia
 
 
@@ -18,10 +19,10 @@ def open_plain(path: str) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise NotMedia("This file can't be opened.") from error
+        raise NotMedia(_("This file can't be opened.")) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise NotMedia("This is not a plain file.")
+        raise NotMedia(_("This is not a plain file."))
     return os.fdopen(descriptor, "rb")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.languages import _
 from bot.media.errors import MediaLimit
 from providers.types import ImageLimits
 
@@ -19,13 +20,17 @@ def check_size(width: int, height: int) -> None:
         MediaLimit: under 64 pixels a side, beyond 4:1, or more than 50 megapixels.
     """
     short, long = sorted((width, height))
-    measured = f"This picture has {width} x {height} pixels"
     if short < SMALLEST_SIDE:
-        raise MediaLimit(f"{measured}. Each side must have at least {SMALLEST_SIDE}.")
+        text = _("This picture has {width} x {height} pixels. Each side must have at least {least}.")
+        raise MediaLimit(text.format(width=width, height=height, least=SMALLEST_SIDE))
     if width * height > LARGEST_MEGAPIXELS * 1_000_000:
-        raise MediaLimit(f"{measured}. At most {LARGEST_MEGAPIXELS} megapixels are accepted.")
+        text = _("This picture has {width} x {height} pixels. At most {most} megapixels are accepted.")
+        raise MediaLimit(text.format(width=width, height=height, most=LARGEST_MEGAPIXELS))
     if long > WIDEST_SHAPE * short:
-        raise MediaLimit(f"{measured}. The longer side may be at most {WIDEST_SHAPE} times the shorter one.")
+        text = _(
+            "This picture has {width} x {height} pixels. The longer side may be at most {most} times the shorter one."
+        )
+        raise MediaLimit(text.format(width=width, height=height, most=WIDEST_SHAPE))
 
 
 def fitted_size(width: int, height: int, limits: ImageLimits) -> tuple[int, int]:
@@ -38,9 +43,8 @@ def fitted_size(width: int, height: int, limits: ImageLimits) -> tuple[int, int]
     factor = max(min(1.0, limits.max_side / long), limits.min_side / short)
     if round(long * factor) > limits.max_side:
         widest = limits.max_side / limits.min_side
-        raise MediaLimit(
-            f"This picture's shape is {long / short:.1f}:1. This model accepts shapes up to {widest:.1f}:1.",
-        )
+        text = _("This picture's shape is {shape}:1. This model accepts shapes up to {widest}:1.")
+        raise MediaLimit(text.format(shape=f"{long / short:.1f}", widest=f"{widest:.1f}"))
     return _within(width * factor, limits), _within(height * factor, limits)
 
 

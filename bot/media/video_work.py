@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
+from bot.languages import N_, _
 from bot.media import video_encoding
 from bot.media.bitrates import plans
 from bot.media.errors import MediaError, MediaLimit, NotMedia
@@ -24,8 +25,8 @@ from bot.media.plain_files import open_plain, size_of
 SHORTEST, LONGEST = 0.1, 600.0
 #: pixels
 LARGEST_SIDE = 4096
-ACCEPTED = "Accepted are MP4, MOV and WebM."
-DAMAGED = "This video is damaged or incomplete."
+ACCEPTED = N_("Accepted are MP4, MOV and WebM.")
+DAMAGED = N_("This video is damaged or incomplete.")
 
 _MOV_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _PICTURE_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
@@ -86,7 +87,7 @@ def fit(arguments: dict[str, Any]) -> dict[str, Any] | None:
 
 def last_frame(arguments: dict[str, Any]) -> None:
     """Write the last picture of the video at ``path`` as a PNG to ``target``. Raises as ``check``."""
-    with opened(arguments["path"]) as (container, _):
+    with opened(arguments["path"]) as (container, _size):
         stream = video_stream(container)
         _check_sides(stream.width, stream.height)
         # from the last picture that needs no other one before it
@@ -95,7 +96,7 @@ def last_frame(arguments: dict[str, Any]) -> None:
         for frame in container.decode(stream):
             last = frame
         if last is None:
-            raise NotMedia(f"{DAMAGED} {ACCEPTED}")
+            raise NotMedia(_with_accepted(_(DAMAGED)))
         picture = cast("Image.Image", last.to_image())  # pyright: ignore[reportUnknownMemberType] - its options
         picture.save(arguments["target"], "PNG")
 
@@ -120,7 +121,7 @@ def opened(path: str) -> Generator[tuple[InputContainer, int]]:
         except (MediaError, MemoryError):
             raise
         except (FFmpegError, ValueError, OSError, ArithmeticError) as error:
-            raise NotMedia(f"{DAMAGED} {ACCEPTED}") from error
+            raise NotMedia(_with_accepted(_(DAMAGED))) from error
 
 
 def _refuse(*_: object) -> NoReturn:
@@ -135,7 +136,7 @@ def _demuxer(file: BinaryIO) -> str:
         return "mov"
     if start.startswith(_EBML) and _WEBM in start:
         return "matroska"
-    raise NotMedia(f"This file is not a video that can be used. {ACCEPTED}")
+    raise NotMedia(_with_accepted(_("This file is not a video that can be used.")))
 
 
 def video_stream(container: InputContainer) -> VideoStream:
@@ -144,9 +145,9 @@ def video_stream(container: InputContainer) -> VideoStream:
         if stream.disposition & Disposition.attached_pic:
             continue
         if not video_encoding.can_decode(stream):
-            raise NotMedia("This video is packed in a way that can't be read. Please use H.264, VP8, VP9 or AV1.")
+            raise NotMedia(_("This video is packed in a way that can't be read. Please use H.264, VP8, VP9 or AV1."))
         return stream
-    raise NotMedia(f"This file has no moving pictures. {ACCEPTED}")
+    raise NotMedia(_with_accepted(_("This file has no moving pictures.")))
 
 
 def _facts(container: InputContainer, size: int) -> Facts:
@@ -168,7 +169,8 @@ def _facts(container: InputContainer, size: int) -> Facts:
 def _check_sides(width: int, height: int) -> None:
     """Checked before anything is decoded: the frames of a huge video would fill the memory."""
     if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
-        raise MediaLimit(f"This video has {width} x {height} pixels. At most {LARGEST_SIDE} a side are accepted.")
+        text = _("This video has {width} x {height} pixels. At most {most} a side are accepted.")
+        raise MediaLimit(text.format(width=width, height=height, most=LARGEST_SIDE))
 
 
 def _read(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, float, float]:
@@ -184,7 +186,7 @@ def _read(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, f
             starts = [min(start, *starts)] if starts else [start]
             end = max(end, start + float((packet.duration or 0) * packet.time_base))
     if first is None:
-        raise NotMedia(f"{DAMAGED} {ACCEPTED}")
+        raise NotMedia(_with_accepted(_(DAMAGED)))
     return first, starts[0] if starts else end, end
 
 
@@ -206,12 +208,18 @@ def _seconds(container: InputContainer, stream: VideoStream, start: float, end: 
     """
     stated = _stated(container, stream)
     if end < stated / 2:
-        raise NotMedia(f"{DAMAGED} It should last {stated:.1f} seconds, but only {end:.1f} are there.")
+        text = _("It should last {stated} seconds, but only {there} are there.")
+        raise NotMedia(f"{_(DAMAGED)} {text.format(stated=f'{stated:.1f}', there=f'{end:.1f}')}")
     # WebM states where its last picture ends, whenever the first one begins.
     length = end - start or stated
     if not SHORTEST <= length <= LONGEST:
-        raise MediaLimit(f"This video lasts {length:.1f} seconds. Accepted are {SHORTEST:g} to {LONGEST:g}.")
+        text = _("This video lasts {length} seconds. Accepted are {least} to {most}.")
+        raise MediaLimit(text.format(length=f"{length:.1f}", least=f"{SHORTEST:g}", most=f"{LONGEST:g}"))
     return round(length, 3)
+
+
+def _with_accepted(sentence: str) -> str:
+    return f"{sentence} {_(ACCEPTED)}"
 
 
 def _stated(container: InputContainer, stream: VideoStream) -> float:

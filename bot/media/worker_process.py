@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bot.languages import speaking
 from bot.media import chart_work, image_work, video_work
 from bot.media.errors import MediaError, MediaFailed
 
@@ -98,7 +99,9 @@ def _answer(tasks: Mapping[str, Work], line: bytes) -> dict[str, Any]:
     request: dict[str, Any] = json.loads(line)
     answer: dict[str, Any] = {"id": request["id"]}
     try:
-        answer["result"] = tasks[request["task"]](request["arguments"])
+        # what is wrong with a file is said to whoever sent it
+        with speaking(request["language"]):
+            answer["result"] = tasks[request["task"]](request["arguments"])
     except MediaError as error:
         answer |= {"error": type(error).__name__, "reason": error.reason}
     except MemoryError:

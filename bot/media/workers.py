@@ -17,6 +17,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 
+from bot.languages import spoken
 from bot.media.errors import MediaError, MediaFailed, MediaLimit, NotMedia
 
 log = logging.getLogger(__name__)
@@ -209,7 +210,8 @@ class _Child:
         assert self._process.stdout is not None  # noqa: S101 - as above
         number = next(self._numbers)
         self.tasks += 1
-        request = {"id": number, "task": task.name, "arguments": dict(task.arguments)}
+        arguments = dict(task.arguments)
+        request = {"id": number, "task": task.name, "arguments": arguments, "language": spoken()}
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             await self._process.stdin.drain()

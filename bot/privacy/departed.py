@@ -17,6 +17,7 @@ from bot.credits import ledger
 from bot.credits.accounts import Accounts
 from bot.database.engine import Connection, Database
 from bot.jobs.store import open_of
+from bot.members.memory import Members
 from bot.privacy import store
 from bot.privacy.erasing import Erasing
 from bot.privacy.keeping import cut_off, nobody
@@ -49,6 +50,7 @@ class DepartedGuilds:
         *,
         database: Database,
         communities: Communities,
+        members: Members,
         accounts: Accounts,
         erasing: Erasing,
         is_present: Callable[[int], bool],
@@ -58,6 +60,7 @@ class DepartedGuilds:
     ) -> None:
         self._database = database
         self._communities = communities
+        self._members = members
         self._accounts = accounts
         self._erasing = erasing
         #: whether the bot is surely in a guild: a return may have gone unheard, and a deletion can't be undone
@@ -83,6 +86,7 @@ class DepartedGuilds:
             await self._erasing.erase(part.scrubbed)
         if part.is_deleted:
             self._communities.forget(departure.guild_id)
+            self._members.forget_guild(departure.guild_id)
             log.info("what was kept of a guild that we left is deleted", guild=departure.guild_id)
         return part.is_deleted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from bot.communities.audit import mention
 from bot.credits.ledger import Account, account_if_any
 from bot.database.tables import allowance_grants, audit, blocked_members, job_events, jobs, ledger_entries
 from bot.jobs.job import Request, StoredMedia
+from bot.members import store as members
 from bot.privacy.document import write_document
 
 #: rows that are fetched together
@@ -61,11 +62,13 @@ def write(connection: Connection, *, subject: Subject, target: Path, now: dateti
                 "community_id": str(subject.guild_id),
                 "credits": _credits(account),
                 "block": _block(connection, subject),
+                "settings": asdict(members.settings_of(connection, subject.guild_id, subject.user_id)),
             },
             {
                 "allowances_of_periods": _grants(connection, account),
                 "ledger": counted.entries(_entries(connection, account)),
                 "videos": counted.videos(_videos(connection, subject)),
+                "presets": _presets(connection, subject),
                 "moderation": _deeds(connection, subject),
             },
         )
@@ -195,6 +198,11 @@ def _deeds(connection: Connection, subject: Subject) -> Iterator[dict[str, objec
             "after": None if is_about_another else _without_others(row["after"], subject),
             "reason": None if is_their_word else _without_others(row["reason"], subject),
         }
+
+
+def _presets(connection: Connection, subject: Subject) -> Iterator[dict[str, object]]:
+    for preset in members.presets_of(connection, subject.guild_id, subject.user_id):
+        yield {"name": preset.name, "options": preset.options.model_dump(mode="json", exclude_none=True)}
 
 
 def _block(connection: Connection, subject: Subject) -> dict[str, object] | None:

@@ -18,6 +18,7 @@ from bot.communities.member_keys import MemberKeys
 from bot.database.engine import Database
 from bot.errors import Refusal
 from bot.jobs.job import StoredMedia
+from bot.languages import _
 from bot.privacy import export_store
 from bot.privacy.export_store import Subject, Written, picture_name
 
@@ -88,9 +89,10 @@ def _export(document: Path, written: Written, inputs: Path, limit: int) -> Expor
         path = packed
     if path.stat().st_size > limit:
         size = path.stat().st_size // _MIB
-        raise Refusal(
-            f"What is kept of you has {size:,} MiB, more than can be sent here. Ask the people who run this bot for it."
+        text = _(
+            "What is kept of you has {size} MiB, more than can be sent here. Ask the people who run this bot for it."
         )
+        raise Refusal(text.format(size=f"{size:,}"))
     return Export(
         path=path,
         videos=written.videos,

@@ -17,6 +17,9 @@ from bot.credits.accounts import Accounts
 from bot.database.engine import Connection, Database
 from bot.errors import Refusal
 from bot.jobs.store import open_of
+from bot.languages import _, ngettext
+from bot.members import store as members
+from bot.members.memory import Members
 from bot.privacy import store
 from bot.privacy.erasing import Erasing
 from bot.privacy.keeping import nobody
@@ -41,12 +44,14 @@ class Forgetting:
         self,
         *,
         database: Database,
+        members: Members,
         accounts: Accounts,
         erasing: Erasing,
         clock: Clock,
         chance: Callable[[], int],
     ) -> None:
         self._database = database
+        self._members = members
         self._accounts = accounts
         self._erasing = erasing
         self._clock = clock
@@ -64,6 +69,7 @@ class Forgetting:
         """
         work = partial(self._forget, guild_id=guild_id, user_id=user_id, chance=self._chance())
         forgotten = await self._database.write(work)
+        self._members.forget(guild_id, user_id)
         await self._erasing.erase(forgotten.scrubbed)
         # without the guild: together with the time of a request it would tell whom
         log.info("a member's data was deleted", jobs=len(forgotten.scrubbed))
@@ -82,8 +88,9 @@ class Forgetting:
         scrubbed = store.scrub_member(connection, guild_id, user_id, now=now)
         jobs = store.make_jobs_nobodys(connection, guild_id, user_id, nobodys)
         deeds = store.make_audit_nobodys(connection, guild_id, user_id, nobodys)
-        if account is None and not jobs and not deeds:
-            raise Refusal("Nothing is kept of you here.")
+        choices = members.forget(connection, guild_id, user_id)
+        if account is None and not jobs and not deeds and not choices:
+            raise Refusal(_("Nothing is kept of you here."))
         audit.record(connection, _deed(guild_id, nobodys), now=now)
         return _Forgotten(forfeited, scrubbed)
 
@@ -97,11 +104,14 @@ def _loss(connection: Connection, *, guild_id: int, user_id: int) -> int:
 def _check_nothing_is_open(connection: Connection, guild_id: int, user_id: int) -> None:
     under_way = len(open_of(connection, guild_id, user_id))
     if under_way:
-        which = "a video" if under_way == 1 else f"{under_way} videos"
-        raise Refusal(
-            f"You have {which} under way. Wait for the end, or stop what waits with `/wan cancel`; then your data can "
-            "be deleted."
+        text = ngettext(
+            "You have a video under way. Wait for the end, or stop what waits with `/wan cancel`; then your data can "
+            "be deleted.",
+            "You have {n} videos under way. Wait for the end, or stop what waits with `/wan cancel`; then your data "
+            "can be deleted.",
+            under_way,
         )
+        raise Refusal(text.format(n=under_way))
 
 
 def _deed(guild_id: int, nobodys: int) -> Deed:

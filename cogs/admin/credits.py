@@ -12,10 +12,16 @@ from bot.credits.allowance import AllowanceRule, PeriodLength, period_at
 from bot.delivery.statements import statement_text
 from bot.delivery.words import credits_text, date_and_time, relative_time
 from bot.errors import Refusal
+from bot.languages import N_, _
 from bot.tree import answer_privately
 from cogs.admin.deciding import REASON, Deciding, actor_of, member_of
 
 _MOST: Final = 1_000_000
+_NEXT: Final = {
+    PeriodLength.DAY: N_("The next day begins {when}, on {date}."),
+    PeriodLength.WEEK: N_("The next week begins {when}, on {date}."),
+    PeriodLength.MONTH: N_("The next month begins {when}, on {date}."),
+}
 
 Amount = app_commands.Range[int, 1, _MOST]
 Length = Literal["day", "week", "month"]
@@ -35,7 +41,9 @@ class CreditModeration(Deciding):
         """Give credits, once for this interaction."""
         change = await self.services.decisions.grant(actor_of(interaction), member_of(member), amount, reason)
         before, after = int(change.deed.before), int(change.deed.after)
-        text = f"{member.mention} has **{after:,}** credits available now ({before:,} before)."
+        text = _("{member} has **{after}** credits available now ({before} before).").format(
+            member=member.mention, after=f"{after:,}", before=f"{before:,}"
+        )
         await self.answered(interaction, change, text)
 
     @credit_group.command(name="revoke", description="Take credits from a member; what is held for videos stays.")
@@ -46,9 +54,15 @@ class CreditModeration(Deciding):
         """Take credits, once for this interaction."""
         change = await self.services.decisions.revoke(actor_of(interaction), member_of(member), amount, reason)
         before, after, taken = int(change.deed.before), int(change.deed.after), -change.amount
-        less = "" if taken == amount else f" of the {amount:,} asked for: no more were available"
-        now = f"{member.mention} has **{after:,}** available now ({before:,} before)."
-        await self.answered(interaction, change, f"Took {credits_text(taken)}{less}. {now}")
+        text = _("Took {credits}. {member} has **{after}** available now ({before} before).")
+        if taken != amount:
+            text = _(
+                "Took {credits} of the {asked} asked for: no more were available. {member} has **{after}** available "
+                "now ({before} before)."
+            )
+        numbers = {"asked": f"{amount:,}", "after": f"{after:,}", "before": f"{before:,}"}
+        text = text.format(credits=credits_text(taken), member=member.mention, **numbers)
+        await self.answered(interaction, change, text)
 
     @credit_group.command(name="show", description="A member's credits, and how they came about.")
     @app_commands.describe(member="Whose")
@@ -80,7 +94,7 @@ class AllowanceModeration(Deciding):
         """Set the amount, the period and the cap."""
         rule = AllowanceRule(amount=amount, length=PeriodLength(period), cap=cap)
         change = await self.services.decisions.set_allowance(actor_of(interaction), rule)
-        await self.decided(interaction, change, "Allowance")
+        await self.decided(interaction, change, _("Allowance"))
 
     @allowance_group.command(name="role", description="Another amount for a role; a member's best role wins.")
     @app_commands.describe(role="Which role", amount="Credits each time; 0: as everybody")
@@ -92,18 +106,19 @@ class AllowanceModeration(Deciding):
     ) -> None:
         """Set a role's amount."""
         if role.is_default():
-            raise Refusal("**role**: everybody has this one. Use `/wan-admin allowance set`.")
+            raise Refusal(_("**role**: everybody has this one. Use `/wan-admin allowance set`."))
         change = await self.services.decisions.set_role_amount(actor_of(interaction), role.id, amount or None)
-        await self.decided(interaction, change, f"Allowance of {role.mention}")
+        await self.decided(interaction, change, _("Allowance of {role}").format(role=role.mention))
 
     @allowance_group.command(name="show", description="The allowance, of everybody and of roles.")
     async def show_allowance(self, interaction: discord.Interaction[Any]) -> None:
         """Show what members receive."""
         community = await self.community(interaction)
         period = period_at(self.services.clock(), community.allowance.length)
+        begins = _(_NEXT[period.length])
         lines = [
-            f"Everybody: {describing.allowance(community)}",
+            _("Everybody: {allowance}").format(allowance=describing.allowance(community)),
             *(f"<@&{role_id}>: {describing.role_amount(community, role_id)}" for role_id in community.role_amounts),
-            f"The next {period.length} begins {relative_time(period.end)}, on {date_and_time(period.end)}.",
+            begins.format(when=relative_time(period.end), date=date_and_time(period.end)),
         ]
         await answer_privately(interaction, "\n".join(lines))

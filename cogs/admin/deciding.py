@@ -11,6 +11,7 @@ from bot.communities.decisions import Actor, Change, Member
 from bot.communities.rules import Community
 from bot.delivery.words import disarmed, one_line, shortened
 from bot.errors import Refusal
+from bot.languages import _
 from bot.tree import answer_privately
 from cogs.feature import Feature
 
@@ -32,24 +33,27 @@ class Deciding(Feature):
 
     async def decided(self, interaction: discord.Interaction[Any], change: Change, title: str) -> None:
         """Show what was before and is now."""
-        before, after = (shortened(text, _LONGEST) for text in (change.deed.before, change.deed.after))
+        before, after = (shortened(text, _LONGEST) for text in change.said)
+        text = _("{title}\nBefore: {before}\nNow: {after}")
         if "\n" in before + after:
-            text = f"{title}\n**Before**\n{before}\n**Now**\n{after}"
-        else:
-            text = f"{title}\nBefore: {before}\nNow: {after}"
-        await self.answered(interaction, change, text)
+            text = _("{title}\n**Before**\n{before}\n**Now**\n{after}")
+        await self.answered(interaction, change, text.format(title=title, before=before, after=after))
 
     async def answered(self, interaction: discord.Interaction[Any], change: Change, text: str) -> None:
         """Answer in these words, then tell the log channel."""
         await answer_privately(interaction, text)
-        await self.services.presenter.tell_moderators(change.community, log_line(change))
+        presenter = self.services.presenter
+        with presenter.speaking_in(change.community.guild_id):
+            line = log_line(change)
+        await presenter.tell_moderators(change.community, line)
 
     def check_model(self, model: str) -> None:
         """Refuse what is no model of a configured provider. Raises ``Refusal``."""
         if model not in self.services.registry.models:
-            names = ", ".join(f"`{each}`" for each in self.services.registry.models) or "none"
+            names = ", ".join(f"`{each}`" for each in self.services.registry.models) or _("none")
             shown = one_line(model, _LONGEST_NAME).replace("`", "")
-            raise Refusal(f"**model**: `{shown}` isn't a model that I know. There are: {names}.")
+            text = _("**model**: `{model}` isn't a model that I know. There are: {models}.")
+            raise Refusal(text.format(model=shown, models=names))
 
 
 def log_line(change: Change) -> str:
@@ -57,7 +61,7 @@ def log_line(change: Change) -> str:
     deed = change.deed
     what = deed.action.replace(".", " ")
     target = f" · {describing.target(deed.target)}" if deed.target else ""
-    before, after = (shortened(", ".join(text.split("\n")), _LOGGED) for text in (deed.before, deed.after))
+    before, after = (shortened(", ".join(text.split("\n")), _LOGGED) for text in change.said)
     reason = f" · {disarmed(deed.reason, _LOGGED)}" if deed.reason else ""
     return f"<@{deed.actor_id}> · **{what}**{target}: {before} → {after}{reason}"
 
@@ -70,6 +74,6 @@ def actor_of(interaction: discord.Interaction[Any]) -> Actor:
 def member_of(member: discord.Member) -> Member:
     """About whom something is decided. Raises ``Refusal`` for bots."""
     if member.bot:
-        raise Refusal("**member**: bots make no videos, so they have no credits.")
+        raise Refusal(_("**member**: bots make no videos, so they have no credits."))
     roles = tuple(role.id for role in member.roles if not role.is_default())
     return Member(user_id=member.id, role_ids=roles)

@@ -14,6 +14,7 @@ from bot.communities.words import LONGEST as LONGEST_WORD
 from bot.communities.words import normalised_rule
 from bot.delivery.words import shortened
 from bot.errors import Refusal
+from bot.languages import _
 from bot.tree import answer_privately
 from cogs.admin.deciding import REASON, Deciding, actor_of
 from cogs.admin.models import Place
@@ -80,12 +81,12 @@ class LimitModeration(Deciding):
             "adult": adult,
         }
         if all(value is None for value in given.values()):
-            raise Refusal("Name at least one limit. `/wan-admin limits show` shows them all.")
+            raise Refusal(_("Name at least one limit. `/wan-admin limits show` shows them all."))
         change = await self.services.decisions.set_limits(actor_of(interaction), lambda limits: _changed(limits, given))
         if change.deed.before == change.deed.after:
-            await self.answered(interaction, change, "The limits are as you want them already: nothing changed.")
+            await self.answered(interaction, change, _("The limits are as you want them already: nothing changed."))
             return
-        await self.decided(interaction, change, "Limits")
+        await self.decided(interaction, change, _("Limits"))
 
     @limit_group.command(name="show", description="Every limit, and where the bot works.")
     async def show_limits(self, interaction: discord.Interaction[Any]) -> None:
@@ -93,7 +94,7 @@ class LimitModeration(Deciding):
         community = await self.community(interaction)
         texts = describing.limits(community.limits, community.allowance.length)
         lines = [f"`{name}`: {text}" for name, text in texts.items()]
-        more = {"Channels": describing.channels(community), "Blocked words": describing.words(community)}
+        more = {_("Channels"): describing.channels(community), _("Blocked words"): describing.words(community)}
         lines += [f"{name}: {shortened(text, _LONGEST)}" for name, text in more.items()]
         await answer_privately(interaction, "\n".join(lines))
 
@@ -108,14 +109,14 @@ class ChannelModeration(Deciding):
     async def allow_channel(self, interaction: discord.Interaction[Any], channel: Place) -> None:
         """Allow a channel."""
         change = await self.services.decisions.allow_channel(actor_of(interaction), channel.id)
-        await self.decided(interaction, change, "Where videos may be made")
+        await self.decided(interaction, change, _("Where videos may be made"))
 
     @channel_group.command(name="deny", description="Make no videos in a channel.")
     @app_commands.describe(channel="Which channel; its threads follow it")
     async def deny_channel(self, interaction: discord.Interaction[Any], channel: Place) -> None:
         """Deny a channel."""
         change = await self.services.decisions.deny_channel(actor_of(interaction), channel.id)
-        await self.decided(interaction, change, "Where videos may be made")
+        await self.decided(interaction, change, _("Where videos may be made"))
 
 
 class WordModeration(Deciding):

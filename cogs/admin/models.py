@@ -14,6 +14,7 @@ from bot.credits.pricing import PriceRule
 from bot.delivery.prices import price_text
 from bot.delivery.words import fitting_lines, shortened
 from bot.errors import Refusal
+from bot.languages import _
 from bot.tree import answer_privately
 from cogs import choices
 from cogs.admin.deciding import Deciding, actor_of
@@ -75,14 +76,15 @@ class ModelModeration(Deciding):
         """Set the guild's own price of a model."""
         self.check_model(model)
         if credits is not None and factor is not None:
-            raise Refusal("**factor**: give either `credits` or `factor`, not both; neither: the catalogue's price.")
+            raise Refusal(_("**factor**: give either `credits` or `factor`, not both; neither: the catalogue's price."))
         rule = PriceRule(credits=credits, factor=None if factor is None else Decimal(f"{factor:.4g}"))
         change = await self.services.decisions.price_model(
             actor_of(interaction), model, None if rule == PriceRule() else rule
         )
+        before, after = change.said
         amount = "" if credits is not None else f" ({self._price(change.community, model)})"
-        text = f"Price of `{model}`\nBefore: {change.deed.before}\nNow: {change.deed.after}{amount}"
-        await self.answered(interaction, change, text)
+        text = _("Price of `{model}`\nBefore: {before}\nNow: {after}")
+        await self.answered(interaction, change, text.format(model=model, before=before, after=f"{after}{amount}"))
 
     @model_group.command(name="default", description="The model for those who name none; left out: none.")
     @app_commands.describe(model="Which model; left out: the first that can do what is attached")
@@ -91,14 +93,14 @@ class ModelModeration(Deciding):
         if model is not None:
             self.check_model(model)
         change = await self.services.decisions.choose_default(actor_of(interaction), model)
-        await self.decided(interaction, change, "Default model")
+        await self.decided(interaction, change, _("Default model"))
 
     @model_group.command(name="list", description="Every model, what was decided about it, and its price.")
     async def list_models(self, interaction: discord.Interaction[Any]) -> None:
         """List the decisions."""
         community = await self.community(interaction)
         lines = [self._line(community, model) for model in self.services.registry.models]
-        await answer_privately(interaction, fitting_lines(lines) or "No provider is configured.")
+        await answer_privately(interaction, fitting_lines(lines) or _("No provider is configured."))
 
     @allow.autocomplete("model")
     @deny.autocomplete("model")
@@ -130,7 +132,7 @@ class ModelModeration(Deciding):
         own, price = community.prices.get(model), self._price(community, model)
         if own is not None:
             price = describing.price(own) if own.credits is not None else f"{price} ({describing.price(own)})"
-        default = " · default" if model == community.default_model else ""
+        default = f" · {_('default')}" if model == community.default_model else ""
         rules = shortened(describing.rules_of_model(community, model), _LONGEST)
         return f"`{model}`: {rules} · {price}{default}"
 

@@ -14,6 +14,7 @@ from bot.communities.audit import Row
 from bot.communities.rules import Community
 from bot.delivery.words import LONGEST_MESSAGE, disarmed, member_text, relative_time, shortened
 from bot.errors import Refusal
+from bot.languages import _, ngettext
 from bot.services import Services
 from bot.tree import answer_error, answer_privately
 from cogs.admin.deciding import Deciding, actor_of
@@ -43,6 +44,8 @@ ACTIONS: Final = (
     "models.deny",
     "models.price",
     "options.keep_days",
+    "preset.offer",
+    "preset.remove",
     "results.remove",
     "results.report",
     "words.block",
@@ -60,9 +63,10 @@ class LogModeration(Deciding):
     ) -> None:
         """Choose the log channel."""
         if channel is not None and not channel.permissions_for(channel.guild.me).send_messages:
-            raise Refusal(f"**channel**: I can't write in {channel.mention}. Allow me **Send Messages** there first.")
+            text = _("**channel**: I can't write in {channel}. Allow me **Send Messages** there first.")
+            raise Refusal(text.format(channel=channel.mention))
         change = await self.services.decisions.log_to(actor_of(interaction), None if channel is None else channel.id)
-        await self.decided(interaction, change, "Log channel")
+        await self.decided(interaction, change, _("Log channel"))
 
 
 class OptionModeration(Deciding):
@@ -79,14 +83,15 @@ class OptionModeration(Deciding):
     ) -> None:
         """Change the options that are given."""
         if keep_days is None:
-            raise Refusal("Name at least one option. `/wan-admin options show` shows them all.")
+            raise Refusal(_("Name at least one option. `/wan-admin options show` shows them all."))
         community = await self.community(interaction)
         if shortens(community, keep_days, default=self.services.keep_days):
-            text = (
-                f"Keep things for {describing.keep_days(keep_days or None, default=self.services.keep_days)}? Prompts, "
-                "pictures and videos that are older are deleted within the hour. It can't be undone."
+            text = _(
+                "Keep things for {days}? Prompts, pictures and videos that are older are deleted within the hour. It "
+                "can't be undone."
             )
-            await answer_privately(interaction, text, view=keep_question(keep_days))
+            kept = describing.keep_days(keep_days or None, default=self.services.keep_days)
+            await answer_privately(interaction, text.format(days=kept), view=keep_question(keep_days))
             return
         change = await self.services.decisions.keep_for(actor_of(interaction), keep_days or None)
         await self.decided(interaction, change, "`keep_days`")
@@ -96,8 +101,8 @@ class OptionModeration(Deciding):
         """Show the options."""
         community = await self.community(interaction)
         kept = describing.keep_days(community.keep_days, default=self.services.keep_days)
-        log_channel = describing.channel(community.log_channel_id)
-        await answer_privately(interaction, f"`keep_days`: {kept}\nLog channel: {log_channel}")
+        log_channel = _("Log channel: {channel}").format(channel=describing.channel(community.log_channel_id))
+        await answer_privately(interaction, f"`keep_days`: {kept}\n{log_channel}")
 
 
 class KeepButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"wan-keep:(?P<days>[0-9]{1,4})"):
@@ -131,7 +136,7 @@ def keep_question(days: int) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
     style = discord.ButtonStyle.danger
     view.add_item(
-        discord.ui.Button[discord.ui.View](style=style, label="Delete what is older", custom_id=f"wan-keep:{days}")
+        discord.ui.Button[discord.ui.View](style=style, label=_("Delete what is older"), custom_id=f"wan-keep:{days}")
     )
     view.stop()
     return view
@@ -177,14 +182,17 @@ class ProviderModeration(Deciding):
         for provider in self.services.registry.providers.values():
             models = sum(spec.provider == provider.name for spec in self.services.registry.models.values())
             until = self.services.pauses.retry_at(provider.name)
-            state = "takes jobs" if until is None else f"paused, tried again {relative_time(until)}"
-            lines.append(f"**{provider.title}**: {state} · {models} model{'' if models == 1 else 's'}")
-        await answer_privately(interaction, "\n".join(lines) or "No provider is configured.")
+            state = _("takes jobs")
+            if until is not None:
+                state = _("paused, tried again {when}").format(when=relative_time(until))
+            offered = ngettext("{n} model", "{n} models", models).format(n=models)
+            lines.append(f"**{provider.title}**: {state} · {offered}")
+        await answer_privately(interaction, "\n".join(lines) or _("No provider is configured."))
 
 
 async def audit_page(interaction: discord.Interaction[Any], services: Services, argument: str, skip: int) -> Page:
     """Some rows of the audit; ``argument`` is ``member/action``, each may be empty."""
-    member, _, action = argument.partition("/")
+    member, _slash, action = argument.partition("/")
     read = partial(
         audit.page,
         guild_id=interaction.guild_id or 0,
@@ -196,7 +204,7 @@ async def audit_page(interaction: discord.Interaction[Any], services: Services, 
     rows = await services.database.read(read)
     # each is cut, so that none is lost at the end of the page
     lines = [shortened(_line(row), LONGEST_MESSAGE // _ROWS - 1) for row in rows[:_ROWS]]
-    nothing = "Nothing like this was changed." if member or action else "Nothing was changed yet."
+    nothing = _("Nothing like this was changed.") if member or action else _("Nothing was changed yet.")
     return Page(text="\n".join(lines) or nothing, step=_ROWS, has_more=len(rows) > _ROWS)
 
 

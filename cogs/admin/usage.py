@@ -19,6 +19,7 @@ from bot.communities.usage import Costs, Days, MemberSpending, Usage, alternativ
 from bot.delivery import faults
 from bot.delivery.messages import NO_MENTIONS, closing_files
 from bot.delivery.words import LONGEST_MESSAGE, shortened
+from bot.languages import _
 from bot.media.errors import MediaFailed
 from bot.services import Services
 from cogs.feature import Feature
@@ -57,13 +58,14 @@ class UsageModeration(Feature):
         count = partial(usage_store.report, guild_id=interaction.guild_id or 0, days=days, costs=costs, target=table)
         usage = usage_of(await self.services.database.read(count), days, costs)
         if not usage.outcomes.total:
-            await interaction.edit_original_response(content=f"No video was asked for here, {days} (UTC).")
+            text = _("No video was asked for here, {days} (UTC).").format(days=days)
+            await interaction.edit_original_response(content=text)
             return
         picture = await self._picture(interaction.guild, usage, folder / "usage.png")
         table = await asyncio.to_thread(packed, table)
         lines = [summary(usage), "", table_text(table.name, usage.outcomes.total)]
         if picture is None:
-            lines.append("The charts can't be drawn at the moment.")
+            lines.append(_("The charts can't be drawn at the moment."))
         with closing_files([*([] if picture is None else [picture]), discord.File(table)]) as files:
             await interaction.edit_original_response(
                 content=shortened("\n".join(lines), LONGEST_MESSAGE), attachments=files, allowed_mentions=NO_MENTIONS
@@ -94,9 +96,13 @@ def packed(table: Path, largest: int = _LARGEST_CSV) -> Path:
 
 def table_text(name: str, jobs: int, most: int = usage_store.MOST_ROWS) -> str:
     """What is in the CSV."""
-    which = "every job" if jobs <= most else f"each of the latest {most:,} of {jobs:,} jobs"
-    text = f"`{name}` has a line for {which}."
-    return text if name.endswith(".csv") else f"{text} It was too large to be sent as it is: unpack it with gzip."
+    text = _("`{name}` has a line for every job.")
+    if jobs > most:
+        text = _("`{name}` has a line for each of the latest {most} of {jobs} jobs.")
+    sentences = [text.format(name=name, most=f"{most:,}", jobs=f"{jobs:,}")]
+    if not name.endswith(".csv"):
+        sentences.append(_("It was too large to be sent as it is: unpack it with gzip."))
+    return " ".join(sentences)
 
 
 async def _names(guild: discord.Guild, members: Iterable[MemberSpending]) -> Mapping[int, str]:
@@ -106,7 +112,7 @@ async def _names(guild: discord.Guild, members: Iterable[MemberSpending]) -> Map
     if not tasks:
         return {}
     try:
-        done, _ = await asyncio.wait(tasks.values(), timeout=_PATIENCE)
+        done, _late = await asyncio.wait(tasks.values(), timeout=_PATIENCE)
     finally:
         for task in tasks.values():
             task.cancel()

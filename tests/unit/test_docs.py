@@ -111,6 +111,21 @@ def test_every_fault_is_proved_by_tests_that_there_are() -> None:
     assert [path + name for path, name in _PROOF.findall(text) if not is_there(path, name)] == []
 
 
+def test_the_fuzzing_gets_as_many_inputs_as_the_page_says() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    told = {
+        path: sorted(map(int, re.findall(r"\d+", numbers)))
+        for numbers, path in re.findall(r"\| ([\d,; ]+) \| `(fuzz/test_\w+\.py)` \|", text)
+    }
+    found = {
+        f"fuzz/{path.name}": sorted(
+            int(number) for number in re.findall(r"INPUTS: Final = (\d+)", path.read_text(encoding="utf-8"))
+        )
+        for path in (ROOT / "tests" / "fuzz").glob("test_*.py")
+    }
+    assert told == found
+
+
 def is_there(path: str, name: str) -> bool:
     """Whether a test, or a file or folder of tests, exists."""
     place = ROOT / path

@@ -43,6 +43,10 @@ from bot.jobs import lifecycle, recovery, store
 from bot.jobs.files import JobFiles
 from bot.jobs.job import Job, Reason, Request, State, StoredMedia, new_id
 from bot.jobs.lifecycle import Money, Step
+from bot.members import store as members
+from bot.members.memory import Members
+from bot.members.presets import Preset, PresetOptions
+from bot.members.settings import MemberSettings
 from bot.privacy.departed import DepartedGuilds
 from bot.privacy.erasing import Erasing
 from bot.privacy.forgetting import Forgetting
@@ -63,6 +67,7 @@ KEEP_DAYS = 30
 KEYS = MemberKeys("secret")
 ACCOUNTS = Accounts(member_keys=KEYS)
 PLACE = Place(channel_id=9)
+PRESET = Preset("Clay", PresetOptions(model="demo"))
 
 
 class Died(BaseException):
@@ -228,9 +233,11 @@ def house(database: Database, clock: Clock, tmp_path: Path) -> House:
     erasing = Erasing(files=files, registry=Registry.of([demo]))
     communities = Communities(database=mortal, default=RULE)
     chances, present = count(1), set[int]()
+    memory = Members(database=mortal)
     departed = DepartedGuilds(
         database=mortal,
         communities=communities,
+        members=memory,
         accounts=ACCOUNTS,
         erasing=erasing,
         is_present=present.__contains__,
@@ -249,7 +256,7 @@ def house(database: Database, clock: Clock, tmp_path: Path) -> House:
         clock=clock,
     )
     forgetting = Forgetting(
-        database=mortal, accounts=ACCOUNTS, erasing=erasing, clock=clock, chance=lambda: next(chances)
+        database=mortal, members=memory, accounts=ACCOUNTS, erasing=erasing, clock=clock, chance=lambda: next(chances)
     )
     return House(
         database=mortal,
@@ -527,6 +534,9 @@ def furnish(connection: Connection, guild_id: int, now: datetime) -> None:
     decisions.set_channel_rule(connection, guild_id, 9, is_allowed=True)
     decisions.block_word(connection, guild_id, "fox")
     decisions.block_member(connection, guild_id, KEYS.of(guild_id, 1), "Spam")
+    members.offer(connection, guild_id, preset=PRESET)
+    members.keep_preset(connection, guild_id, MEMBER, PRESET)
+    members.keep_settings(connection, guild_id, MEMBER, MemberSettings(notify=False))
     account = ledger.account_of(connection, guild_id, MEMBER + 5)
     entry_id = ledger.grant(connection, account, 50, now=now)
     week = period_at(now, PeriodLength.WEEK)
@@ -655,12 +665,19 @@ def test_everything_that_names_people_or_guilds_is_known_to_the_deletion() -> No
         for column in table.c
         if column.name.endswith("_id") and isinstance(column.type, BigInteger) and column.name != "guild_id"
     }
-    people = {"accounts.user_id", "jobs.user_id", "audit.actor_id"}
+    people = {
+        "accounts.user_id",
+        "audit.actor_id",
+        "jobs.user_id",
+        "member_presets.user_id",
+        "member_settings.user_id",
+    }
     places = {
         "channel_rules.channel_id",
         "guilds.log_channel_id",
         "jobs.card_message_id",
         "jobs.channel_id",
+        "jobs.result_channel_id",
         "jobs.result_message_id",
         "model_rules.channel_id",
         "model_rules.role_id",

@@ -1,0 +1,1 @@
+"""What members choose for themselves in a community: settings, and options under a name."""
