@@ -47,6 +47,7 @@ from bot.jobs.requests import Requests
 from bot.jobs.worker import Worker
 from bot.media.charts import Charts
 from bot.media.images import Images
+from bot.media.sheets import Sheets
 from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
 from bot.members.memory import Members
@@ -136,6 +137,7 @@ async def open_app(
         stack.push_async_callback(image_workers.close)
         stack.push_async_callback(video_workers.close)
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        videos = Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry))
         ground = _Ground(
             settings=settings,
             prices=prices,
@@ -147,7 +149,8 @@ async def open_app(
             registry=registry,
             images=Images(workers=image_workers),
             charts=Charts(workers=image_workers),
-            videos=Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry)),
+            videos=videos,
+            sheets=Sheets(videos=videos, workers=image_workers),
             bot=WanBot(shard_count=settings.shard_count, shard_ids=settings.shard_ids),
         )
         services = _services(ground)
@@ -170,6 +173,7 @@ class _Ground:
     images: Images
     charts: Charts
     videos: Videos
+    sheets: Sheets
     bot: WanBot
 
 
@@ -276,6 +280,7 @@ def _services(ground: _Ground) -> Services:
         images=ground.images,
         charts=ground.charts,
         videos=ground.videos,
+        sheets=ground.sheets,
         inputs_folder=ground.folders.inputs,
         videos_folder=ground.folders.videos,
         keep_days=settings.keep_days,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bot.jobs.job import Job
-from bot.languages import say, say_name
+from bot.languages import _, say, say_name
 from providers.options import OptionProblem
 
 
@@ -25,7 +25,8 @@ class Refusal(Exception):  # noqa: N818 - it names what happened
     @classmethod
     def of(cls, problems: Iterable[OptionProblem]) -> Refusal:
         """Name every option that can't be had."""
-        return cls("\n".join(f"**{say_name(each.option)}**: {say(each.message)}" for each in problems))
+        line = _("**{option}**: {problem}")
+        return cls("\n".join(line.format(option=say_name(each.option), problem=say(each.message)) for each in problems))
 
 
 class AlreadyAccepted(Exception):  # noqa: N818

@@ -22,6 +22,7 @@ from bot.jobs.requests import Requests
 from bot.jobs.worker import Worker
 from bot.media.charts import Charts
 from bot.media.images import Images
+from bot.media.sheets import Sheets
 from bot.media.videos import Videos
 from bot.members.memory import Members
 from bot.privacy.exports import Exports
@@ -56,6 +57,7 @@ class Services:
     images: Images
     charts: Charts
     videos: Videos
+    sheets: Sheets
     #: the members' pictures, by job
     inputs_folder: Path
     #: the finished videos

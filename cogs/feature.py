@@ -53,6 +53,7 @@ async def cancel_job(services: Services, interaction: discord.Interaction[Any], 
         guild_id=interaction.guild_id or 0,
         user_id=interaction.user.id,
         moderates=partial(moderates, interaction),
+        card_message_id=None if interaction.message is None else interaction.message.id,
     )
     text = _("Stopped. {credits} went back.").format(credits=credits_text(stopped.quote))
     await answer_privately(interaction, text)

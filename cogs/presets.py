@@ -40,9 +40,7 @@ class PresetCommands(Feature):
     async def save_preset(self, interaction: discord.Interaction[Any], name: Name, job: str | None = None) -> None:
         """Keep the options of a video."""
         preset = await preset_of_job(self.services, interaction, name, job)
-        is_replaced = await self.services.members.save_preset(
-            interaction.guild_id or 0, interaction.user.id, preset
-        )
+        is_replaced = await self.services.members.save_preset(interaction.guild_id or 0, interaction.user.id, preset)
         text = _("Saved in place of the old one: {preset}") if is_replaced else _("Saved: {preset}")
         use = _("Choose it in the option `preset` of `/wan video`; what you type there wins over it.")
         await answer_privately(interaction, f"{text.format(preset=line(preset))}\n{use}")

@@ -70,6 +70,7 @@ def privacy_text(keep_days: int) -> str:
             "- Credits: the amounts you were given and spent, for as long as the books are kept. Once your data is "
             "deleted, nobody can tell that they were yours."
         ),
+        _("- Your presets and settings: until you change or delete them."),
         _("- What moderators changed, given credits and blocks for example: for as long as I am here."),
         _(
             "Cards and videos that were posted stay in their channels until somebody removes them. Prompts and "
@@ -85,7 +86,7 @@ def warning_text(loss: int) -> str:
     paragraphs = [
         _("**Delete everything I keep of you here?**"),
         lost if loss else _("- You have no credits to lose."),
-        _("- Your prompts and pictures are deleted, and my copies of your videos."),
+        _("- Your prompts, pictures, presets and settings are deleted, and my copies of your videos."),
         _("- Messages that were posted stay in their channels."),
         _(
             "- A block stays, and what you received of this period's allowance isn't given again: for both I keep a "

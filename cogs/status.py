@@ -23,6 +23,7 @@ from bot.tree import answer_privately
 from cogs import choices
 from cogs.feature import Feature, cancel_job
 from cogs.paging import Page, answer_page
+from cogs.sheets import sheet_of
 from providers.options import MODE_NAMES, allowed_durations, allowed_resolutions, durations_text, one_of
 
 #: so few that the longest lines fit into one message: what is cut off would stand on no other page either
@@ -45,6 +46,8 @@ you pay nothing.
 `/wan queue` shows what is being made · `/wan cancel` stops one that hasn't been started yet · \
 `/wan history` shows what was made and gives a video again, free
 The buttons under a video make another one (Again), change what was asked for (Edit and rerun) or go on from it (Extend)
+`/wan preset save` keeps the options of your last video under a name, for the option `preset` of `/wan video`
+`/wan settings` says whether your finished videos mention you · \
 `/wan report` tells the moderators of a video that shouldn't be here · \
 `/wan privacy` says what is kept of you, gives it to you, and deletes it"""),
 )
@@ -173,21 +176,24 @@ async def history_page(interaction: discord.Interaction[Any], services: Services
     del argument
     member = {"guild_id": interaction.guild_id or 0, "user_id": interaction.user.id}
     jobs = await services.database.read(partial(store.latest_of, **member, most=_SHOWN + 1, skip=skip))
-    text = fitting_lines(list(map(_history_line, jobs[:_SHOWN])))
+    shown = jobs[:_SHOWN]
+    text = fitting_lines([f"`{skip + place}` {_history_line(job)}" for place, job in enumerate(shown, start=1)])
     nothing = _("You have made no video here yet. `/wan video` makes one.")
-    return Page(text=text or nothing, step=_SHOWN, has_more=len(jobs) > _SHOWN)
+    picture = sheet_of(services, shown, first=skip + 1)
+    return Page(text=text or nothing, step=_SHOWN, has_more=len(jobs) > _SHOWN, picture=picture)
 
 
 def _queue_line(job: Job, *, is_own: bool) -> str:
     # the prompts of others are theirs to show
     what = disarmed(job.request.prompt, 60) or _("no prompt")
-    who = f"{_('you')} · {what}" if is_own else f"<@{job.user_id}>"
+    who = _("you · {prompt}").format(prompt=what) if is_own else f"<@{job.user_id}>"
     return f"**{_(WORDS[job.state])}** · {who} · {relative_time(job.created_at)}{_card_link(job)}"
 
 
 def _history_line(job: Job) -> str:
     if job.removed_at is not None:
-        return f"**{_('Removed')}** · {relative_time(job.created_at)} · {credits_text(job.quote)}"
+        removed = _("Removed")
+        return f"**{removed}** · {relative_time(job.created_at)} · {credits_text(job.quote)}"
     what = (disarmed(job.request.prompt, 60) if job.purged_at is None else _(_NOT_KEPT)) or _("no prompt")
     price = credits_text(job.quote)
     if job.state is not State.SUCCEEDED:
@@ -201,7 +207,8 @@ def _card_link(job: Job) -> str:
     message_id = job.result_message_id or job.card_message_id
     if message_id is None:
         return ""
-    return f" · [{_('see it')}]({message_link(job.guild_id, job.channel_id, message_id)})"
+    text = _("see it")
+    return f" · [{text}]({message_link(job.guild_id, job.channel_id, message_id)})"
 
 
 def job_choice(job: Job) -> app_commands.Choice[str]:

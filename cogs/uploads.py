@@ -12,6 +12,7 @@ import discord
 
 from bot.delivery import faults
 from bot.errors import Refusal
+from bot.jobs.fitting import CONVERTED, SCALED
 from bot.jobs.job import StoredMedia
 from bot.languages import _, say_name
 from bot.media.errors import MediaError, MediaFailed
@@ -135,9 +136,10 @@ def _clip_type(path: Path) -> str:
 
 
 def _note(fitted: Fitted) -> str:
+    """What was done to a picture, as it is kept: cards say it in any language."""
     before = f"{fitted.original_width} x {fitted.original_height}"
     after = f"{fitted.width} x {fitted.height}"
-    return f"scaled from {before} to {after} to fit the model" if before != after else "converted to fit the model"
+    return SCALED.format(before=before, after=after) if before != after else CONVERTED
 
 
 def _mib(size: int) -> str:

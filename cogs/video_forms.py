@@ -157,7 +157,7 @@ class EditForm(VideoForm):
     @classmethod
     def opened(cls, community: Community, spec: ModelSpec, job: Job) -> EditForm:
         """Filled with what the job asked for."""
-        form = cls(job.id, title=f"{_('Edit and rerun')} · {spec.name}")
+        form = cls(job.id, title=_("Edit and rerun · {model}").format(model=spec.name))
         form.offer(community, [spec], _shape_of(job.request))
         form.fill_in(job.request)
         form.arrange(files=_("Without new files the old ones are used"))
@@ -187,7 +187,7 @@ class ExtendForm(VideoForm):
     @classmethod
     def opened(cls, community: Community, spec: ModelSpec, job: Job) -> ExtendForm:
         """Filled with what the job asked for."""
-        form = cls(f"{job.id}/{spec.id}", title=f"{_('Extend')} · {spec.name}")
+        form = cls(f"{job.id}/{spec.id}", title=_("Extend · {model}").format(model=spec.name))
         form.offer(community, [spec])
         form.prompt.default = job.request.prompt[:_LONGEST_PROMPT]
         form.arrange(files=_("Leave this empty: the video itself is continued"))

@@ -31,7 +31,6 @@ from bot.members import store as members
 from bot.members.presets import MOST as MOST_PRESETS
 from bot.members.presets import Preset, found, key_of
 
-
 #: characters
 _LONGEST_TARGET: Final = 100
 

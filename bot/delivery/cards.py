@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.delivery.words import credits_text, disarmed, relative_time, shortened
+from bot.jobs.fitting import fitting_text
 from bot.jobs.job import Job, Reason, Request, State
 from bot.jobs.presenting import Sight
 from bot.languages import ENGLISH, N_, _, spoken
@@ -208,7 +209,7 @@ def _price(job: Job) -> str:
 
 
 def _notes(request: Request) -> tuple[tuple[str, str], ...]:
-    notes = [f"{media.filename}: {media.note}" for media in request.media if media.note]
+    notes = [f"{media.filename}: {fitting_text(media.note)}" for media in request.media if media.note]
     return ((_("Fitted"), shortened("\n".join(notes), _FIELD)),) if notes else ()
 
 

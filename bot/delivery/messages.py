@@ -129,8 +129,15 @@ def result_file(job: Job, video: Path) -> discord.File:
         video,
         filename=f"wan-{job.id}.mp4",
         spoiler=job.request.spoiler,
-        description=one_line(job.request.prompt, _ALT_TEXT) or _("A video made with Wan"),
+        description=_video_text(job),
     )
+
+
+def _video_text(job: Job) -> str:
+    """The video in words; of a hidden one they tell nothing, since they may be read out before it is opened."""
+    if job.request.spoiler:
+        return _("A video made with Wan, hidden behind a spoiler")
+    return one_line(job.request.prompt, _ALT_TEXT) or _("A video made with Wan")
 
 
 def is_card_of(embeds: Iterable[discord.Embed], job_id: str) -> bool:
@@ -151,8 +158,12 @@ def has_button_of(components: Iterable[object], job_id: str, action: str | None 
 
 
 def _attachment(media: StoredMedia, job: Job, folder: Path) -> discord.File:
-    is_clip = media.content_type.startswith("video/")
-    text = _("The clip that the video starts from") if is_clip else _("The picture that the video starts from")
+    if media.content_type.startswith("video/"):
+        text = _("The clip that the video starts from")
+    elif media is job.request.last_image:
+        text = _("The picture that the video ends on")
+    else:
+        text = _("The picture that the video starts from")
     return discord.File(
         folder / media.path,
         filename=media.filename,

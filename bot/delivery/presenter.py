@@ -115,7 +115,6 @@ class DiscordPresenter:
 
     async def make_card(self, job: Job) -> int | None:
         """See ``Presenter``."""
-        channel = self._channel(job)
         try:
             found = await self._found_card(job)
             if found is not None:
@@ -123,7 +122,7 @@ class DiscordPresenter:
             shown = self.card_of(job)
             with self.speaking_in(job.guild_id):
                 files = card_files(job, self._folder)
-            message = await channel.send(
+            message = await self._channel(job).send(
                 embed=card_embed(shown),
                 view=card_buttons(shown, job.id),
                 files=files,
@@ -135,6 +134,16 @@ class DiscordPresenter:
                 return None
             raise NotNow(str(error)) from error
         return message.id
+
+    async def find_card(self, job: Job) -> int | None:
+        """See ``Presenter``."""
+        try:
+            found = await self._found_card(job)
+        except faults.DISCORD_ERRORS as error:
+            if faults.is_for_good(error):
+                return None
+            raise NotNow(str(error)) from error
+        return None if found is None else found.id
 
     async def media_links(self, job: Job) -> Mapping[str, str]:
         """See ``Presenter``."""

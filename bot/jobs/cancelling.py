@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import structlog
+
 from bot.clock import Clock
 from bot.database.engine import Database
 from bot.delivery.words import member_text
 from bot.errors import Refusal
 from bot.jobs import lifecycle, store
 from bot.jobs.job import Job, Reason, State
-from bot.jobs.presenting import Presenter
+from bot.jobs.presenting import NotNow, Presenter
 from bot.jobs.worker import Worker
 from bot.languages import _
 from providers.errors import ProviderError
 from providers.registry import Registry
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Cancelling:
@@ -30,14 +34,27 @@ class Cancelling:
         self._presenter = presenter
         self._clock = clock
 
-    async def cancel(self, job_id: str, *, guild_id: int, user_id: int, moderates: Callable[[Job], bool]) -> Job:
-        """Stop a member's job and give the credits back. Raises ``Refusal`` with the reason why not."""
+    async def cancel(
+        self,
+        job_id: str,
+        *,
+        guild_id: int,
+        user_id: int,
+        moderates: Callable[[Job], bool],
+        card_message_id: int | None = None,
+    ) -> Job:
+        """Stop a member's job and give the credits back. Raises ``Refusal`` with the reason why not.
+
+        ``card_message_id`` is the card whose button was pressed; None: it was a command.
+        """
         job = await self._database.read(partial(store.load, job_id=job_id))
         if job is None or job.guild_id != guild_id:
             raise Refusal(_("There is no such job here. `/wan cancel` shows yours as you type."))
         if job.user_id != user_id and not moderates(job):
             text = _("This is {member}'s video; only they can cancel it.")
             raise Refusal(text.format(member=member_text(job.user_id)))
+        if job.card_message_id is None:
+            job = await self._with_card(job, card_message_id)
         return await self._cancelled(job)
 
     async def withdraw(self, job: Job) -> None:
@@ -62,6 +79,21 @@ class Cancelling:
             raise Refusal(_("It moved on in this very moment and can't be stopped any more.")) from error
         self._worker.forget(job.id)
         self._presenter.show(job)
+        return job
+
+    async def _with_card(self, job: Job, card_message_id: int | None) -> Job:
+        """Learn where the card stands: the bot may have died before it could store that, and nobody else will look."""
+        try:
+            message_id = card_message_id or await self._presenter.find_card(job)
+        except NotNow as error:
+            log.warning("the card of a job can't be looked for", job=job.id, why=str(error))
+            return job
+        if message_id is None:
+            return job
+        place = {"channel_id": job.channel_id, "message_id": message_id}
+        job = await self._database.write(partial(store.store_card, job_id=job.id, **place))
+        if not job.state.is_open:
+            self._presenter.show(job)
         return job
 
     async def _stop_at_provider(self, job: Job) -> None:

@@ -50,6 +50,13 @@ class Presenter(Protocol):
         """
         ...
 
+    async def find_card(self, job: Job) -> int | None:
+        """The id of the card of a job that doesn't know where it stands; None: there is none, or it can't be read.
+
+        Raises ``NotNow``.
+        """
+        ...
+
     async def shown_state(self, job: Job) -> State | None:
         """The state that the job's card shows, wherever it stands; None: there is none, or it can't be read.
 

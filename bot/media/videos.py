@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from bot.media.workers import MediaWorkers, Task
 from providers.addresses import Resolve, system_resolve
@@ -96,6 +96,16 @@ class Videos:
         """Write the last picture of a video as a PNG. Raises as ``check``."""
         arguments = {"path": str(path), "target": str(target)}
         await self._workers.run(Task(name="last_frame", arguments=arguments, answer=_NOTHING))
+
+    async def frame(self, path: Path, target: Path, *, box: tuple[int, int]) -> None:
+        """Write a picture of a video, of up to so many pixels, as a JPEG. Raises as ``check``."""
+        part = target.with_name(f"{target.name}.part")
+        arguments: dict[str, JsonValue] = {"path": str(path), "target": str(part), "box": list(box)}
+        try:
+            await self._workers.run(Task(name="frame", arguments=arguments, answer=_NOTHING))
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
 
     async def fetch(
         self,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bot.languages import speaking
-from bot.media import chart_work, image_work, video_work
+from bot.media import chart_work, image_work, sheet_work, video_work
 from bot.media.errors import MediaError, MediaFailed
 
 #: a task takes and returns what JSON can hold
@@ -28,6 +28,8 @@ TASKS: Mapping[str, Work] = {
     "check_video": video_work.check,
     "fit_video": video_work.fit,
     "last_frame": video_work.last_frame,
+    "frame": video_work.frame,
+    "contact_sheet": sheet_work.contact_sheet,
     "draw_usage": chart_work.draw_usage,
 }
 

@@ -108,8 +108,8 @@ def applied(wish: Wish, model: str | None, preset: Preset) -> tuple[Wish, str, P
     """The wish and the model with what the preset sets; what was typed wins."""
     given = {name: getattr(preset.options, name) for name in _OPTIONS}
     taken = {name: value for name, value in given.items() if value is not None and getattr(wish, name) is None}
-    names = frozenset(taken) | (frozenset({"model"}) if model is None else frozenset())
-    return replace(wish, **taken), model or preset.options.model, PresetUse(preset.name, names)
+    names = [*taken, "model"] if model is None else [*taken]
+    return replace(wish, **taken), model or preset.options.model, PresetUse(preset.name, frozenset(names))
 
 
 def explained(text: str, use: PresetUse | None, options: Iterable[str]) -> str:

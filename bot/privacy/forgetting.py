@@ -82,9 +82,7 @@ class Forgetting:
         account = None if found is None else ledger.locked(connection, found.id)
         # from here on no job of theirs can begin or end
         _check_nothing_is_open(connection, guild_id, user_id)
-        forfeited = 0 if account is None else self._accounts.anonymised(
-            connection, account, nobodys, now=now
-        )
+        forfeited = 0 if account is None else self._accounts.anonymised(connection, account, nobodys, now=now)
         scrubbed = store.scrub_member(connection, guild_id, user_id, now=now)
         jobs = store.make_jobs_nobodys(connection, guild_id, user_id, nobodys)
         deeds = store.make_audit_nobodys(connection, guild_id, user_id, nobodys)

@@ -132,9 +132,9 @@ class ModelModeration(Deciding):
         own, price = community.prices.get(model), self._price(community, model)
         if own is not None:
             price = describing.price(own) if own.credits is not None else f"{price} ({describing.price(own)})"
-        default = f" · {_('default')}" if model == community.default_model else ""
+        default = [_("default")] if model == community.default_model else []
         rules = shortened(describing.rules_of_model(community, model), _LONGEST)
-        return f"`{model}`: {rules} · {price}{default}"
+        return " · ".join([f"`{model}`: {rules}", price, *default])
 
     def _price(self, community: Community, model: str) -> str:
         spec = self.services.registry.models[model]

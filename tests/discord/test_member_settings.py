@@ -6,11 +6,11 @@ from pathlib import Path
 
 import simcord
 
+from bot.database.tables import member_settings
 from tests.discord.restarts import restarted
 from tests.discord.steps import ask
 from tests.discord.test_privacy import delete, exported, rows
 from tests.discord.worlds import World, open_world
-from bot.database.tables import member_settings
 
 
 async def test_settings_are_shown_and_mentions_are_on_at_first(world: World) -> None:

@@ -60,7 +60,7 @@ async def test_names_are_the_same_whatever_their_case_and_a_name_is_used_once(wo
     await make(world, **WIDE)
     await ask(world.alice, world.channel, "preset save", name="Wide  shot")
     await make(world, resolution="480p")
-    said = await ask(world.alice, world.channel, "preset save", name="ＷＩＤＥ shot")
+    said = await ask(world.alice, world.channel, "preset save", name="\uff37\uff29\uff24\uff25 shot")
     assert said.startswith("Saved in place of the old one: **WIDE shot** · `demo` · 480p")
     assert await suggested(world.alice, world.channel) == ["WIDE shot"]
     assert "Deleted: **WIDE shot**" in await ask(world.alice, world.channel, "preset delete", name="wide shot")
@@ -99,9 +99,7 @@ async def test_a_preset_is_its_owners_and_only_in_its_guild(world: World) -> Non
     assert await suggested(world.bob, world.channel) == []
     assert await suggested(world.alice_elsewhere, world.elsewhere_channel) == []
     said = await refused(world, world.alice_elsewhere, world.elsewhere_channel, preset="Wide")
-    assert said == (
-        "**preset**: there is no preset yet. `/wan preset save` keeps the options of your last video."
-    )
+    assert said == ("**preset**: there is no preset yet. `/wan preset save` keeps the options of your last video.")
 
 
 async def test_moderators_offer_presets_to_everybody_here(world: World) -> None:

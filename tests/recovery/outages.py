@@ -84,6 +84,9 @@ class Discord:
     async def make_card(self, job: Job) -> int | None:
         raise AssertionError("every job here has its card")
 
+    async def find_card(self, job: Job) -> int | None:
+        raise AssertionError("nothing is cancelled here before it has its card")
+
     async def shown_state(self, job: Job) -> State | None:
         return job.state
 

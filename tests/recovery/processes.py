@@ -352,6 +352,8 @@ class Stage:
 
         shown = await until(card, lambda: [card.text for card in self.cards(run)])
         assert self.cards(run) == [shown]
+        # where the card stands may have become known since
+        job = await self.reached(run, state)
         assert shown.id == job.card_message_id
         assert not shown.labels
         return job

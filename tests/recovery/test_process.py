@@ -332,6 +332,25 @@ async def test_a_kill_between_a_job_and_its_card_leaves_one_of_each(stage: Stage
     stage.books.check()
 
 
+@pytest.mark.parametrize("way", ["button", "command"])
+async def test_a_card_that_a_killed_bot_never_heard_of_tells_of_its_cancellation(stage: Stage, way: str) -> None:
+    stage.discord.faults.add("POST", CALLBACK, FOREVER_AFTERWARDS)
+    async with stage.serving() as bot:
+        run = await stage.ask_demo()
+        card = await until(lambda: run.message, lambda: bot.lines)
+        await stage.kill(bot)
+    stage.discord.faults.clear()
+    async with stage.serving():
+        # before the worker looks for the card, which it leaves to the answer for ten seconds
+        if way == "button":
+            await stage.alice.click(card, "wan:cancel:")
+        else:
+            await stage.alice.slash(stage.channel, "wan cancel")
+        await stage.released(run, State.CANCELLED)
+    assert stage.cards(run) == [card]
+    stage.books.check()
+
+
 async def test_a_kill_during_a_submission_never_submits_twice(stage: Stage) -> None:
     # asked for one by one, since faults are told in the order of the submissions
     asked: list[Interaction] = []

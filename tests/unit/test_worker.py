@@ -102,6 +102,9 @@ class Discord:
     async def media_links(self, job: Job) -> Mapping[str, str]:
         return {}
 
+    async def find_card(self, job: Job) -> int | None:
+        raise AssertionError("nothing is cancelled here before it has its card")
+
     async def shown_state(self, job: Job) -> State | None:
         return await self.states(job)
 
