@@ -35,6 +35,7 @@ from bot.database.lock import only_process
 from bot.database.migrate import migrate
 from bot.delivery.presenter import DiscordPresenter
 from bot.delivery.results import Results
+from bot.delivery.threads import Threads
 from bot.jobs import recovery
 from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
@@ -200,7 +201,12 @@ def _services(ground: _Ground) -> Services:
         upload_limit_mib=settings.upload_limit_mib,
     )
     delivery = Delivery(
-        database=database, presenter=presenter, videos=ground.videos, folder=ground.folders.videos, clock=clock
+        database=database,
+        presenter=presenter,
+        videos=ground.videos,
+        folder=ground.folders.videos,
+        clock=clock,
+        place_of=Threads(client=ground.bot, communities=communities, presenter=presenter).place_of,
     )
     worker = Worker(
         database=database,

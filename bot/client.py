@@ -92,7 +92,8 @@ class WanBot(commands.AutoShardedBot):
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
         if await database.read(partial(remembered.recall, name=name)) == fingerprint:
             return False
-        await self.tree.sync()
+        # the tree's own sync would put all of it together a second time
+        await self.http.bulk_upsert_global_commands(self.application_id or 0, payload=definition)
         await database.write(partial(remembered.remember, name=name, value=fingerprint))
         log.info("commands synced", commands=[command.name for command in self.tree.get_commands()])
         return True

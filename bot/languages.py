@@ -8,7 +8,9 @@ Texts stand in the code in English, marked for the catalogues in ``bot/locale/``
     N_("Queued")                                            a constant; marked here, said later with _(...)
     say(Text("It may have {limit:,} characters.", limit=9)) of providers, which know their texts in English alone
 
-The language of the moment belongs to the running task: whoever answers an interaction, or writes to a channel, sets it.
+The language of the moment belongs to the running task. An answer begins in its member's (bot/client.py); what is public
+is said within ``presenter.speaking_in(guild_id)``. A task that is started inherits it, so one that outlives the answer
+says itself in which language it speaks.
 """
 
 from __future__ import annotations

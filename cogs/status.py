@@ -208,7 +208,8 @@ def _card_link(job: Job) -> str:
     if message_id is None:
         return ""
     text = _("see it")
-    return f" · [{text}]({message_link(job.guild_id, job.channel_id, message_id)})"
+    channel_id = job.channel_id if job.result_message_id is None else job.video_channel_id
+    return f" · [{text}]({message_link(job.guild_id, channel_id, message_id)})"
 
 
 def job_choice(job: Job) -> app_commands.Choice[str]:

@@ -248,6 +248,23 @@ class Decisions:
         describe = partial(_kept, default=self._keep_days)
         return await self._decide(actor, What("options.keep_days"), change, describe)
 
+    async def set_options(
+        self, actor: Actor, *, keep_days: int | None = None, threads: bool | None = None, fallback: bool | None = None
+    ) -> Change:
+        """Change some options and leave the others as they are (None); ``keep_days`` 0: as the operator says."""
+
+        def change(connection: Connection, before: Community) -> None:
+            del before
+            if keep_days is not None:
+                store.set_keep_days(connection, actor.guild_id, keep_days or None)
+            if threads is not None:
+                store.set_threads(connection, actor.guild_id, is_on=threads)
+            if fallback is not None:
+                store.set_fallback(connection, actor.guild_id, is_on=fallback)
+
+        describe = partial(describing.changed_options, default_days=self._keep_days)
+        return await self._compare(actor, What("options.set"), change, describe)
+
     async def offer_preset(self, actor: Actor, preset: Preset) -> Change:
         """Offer options under a name to everybody. Raises ``Refusal`` when there are too many."""
 

@@ -157,6 +157,26 @@ def keep_days(days: int | None, *, default: int) -> str:
     return _("{days} (the operator's choice)").format(days=text) if days is None else text
 
 
+def options(community: Community, *, default_days: int) -> dict[str, str]:
+    """Every option by its name; ``default_days`` is how long the operator keeps things."""
+    return {
+        "keep_days": keep_days(community.keep_days, default=default_days),
+        "threads": _("videos are posted into threads of their cards")
+        if community.threads
+        else _("videos are posted in the channel"),
+        "fallback": _("another model goes on by itself when one can't be reached, if it isn't dearer")
+        if community.fallback
+        else _("members choose when a model can't be reached"),
+    }
+
+
+def changed_options(before: Community, after: Community, *, default_days: int) -> tuple[str, str]:
+    """What differs, before and after."""
+    old, new = options(before, default_days=default_days), options(after, default_days=default_days)
+    names = [name for name in old if old[name] != new[name]]
+    return _listed(old, names), _listed(new, names)
+
+
 def _each(amount: str, period: str) -> str:
     """``100 credits each week``; ``period`` is ``day``, ``week`` or ``month``."""
     return _(_EACH[period]).format(amount=amount)

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool, QueuePool
 
 T = TypeVar("T")
@@ -162,6 +162,20 @@ class _Unit:
         else:
             savepoint.commit()
 
+    def run_alone(self, connection: Connection) -> None:
+        """Run in a transaction of its own, which needs no savepoint.
+
+        Raises what the database itself has failed with: who knows what is left of the connection.
+        """
+        with connection.begin() as transaction:
+            try:
+                self._result = self._work(connection)
+            except BaseException as error:
+                transaction.rollback()
+                if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+                    raise
+                self._failure = error
+
     def committed(self) -> None:
         """Tell the caller, now that it is on disk."""
         if self._failure is not None:
@@ -228,9 +242,12 @@ class _Writer:
         return group
 
     def _commit(self, connection: Connection, group: list[_Unit]) -> None:
-        with connection.begin():
-            for unit in group:
-                unit.run(connection)
+        if len(group) == 1:
+            group[0].run_alone(connection)
+        else:
+            with connection.begin():
+                for unit in group:
+                    unit.run(connection)
         for unit in group:
             unit.committed()
 

@@ -178,7 +178,7 @@ def _status(job: Job, sight: Sight) -> str:
 
 
 def _watch(job: Job) -> str:
-    link = message_link(job.guild_id, job.channel_id, job.result_message_id or 0)
+    link = message_link(job.guild_id, job.video_channel_id, job.result_message_id or 0)
     return "[{text}]({link})".format(text=_("Watch it"), link=link)
 
 

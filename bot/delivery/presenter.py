@@ -272,7 +272,7 @@ class DiscordPresenter:
             return PostTrouble.UNKNOWABLE
         seen = 0
         try:
-            async for message in self._messages_after(job, _before_attempt(job)):
+            async for message in self._messages_after(job, _before_attempt(job), channel_id=job.video_channel_id):
                 seen += 1
                 if self._is_own(message) and has_button_of(message.components, job.id, DETAILS.action):
                     return Posted(message.id)
@@ -285,11 +285,13 @@ class DiscordPresenter:
         """See ``Presenter``. The nonce makes a repeated post within minutes give the first message."""
         if self.has_left(job):
             return PostTrouble.FOR_GOOD
-        channel = self._channel(job)
+        channel = self._client.get_partial_messageable(job.video_channel_id, guild_id=job.guild_id)
         wants = await self._database.read(partial(settings_of, guild_id=job.guild_id, user_id=job.user_id))
         card_message = discord.MessageReference(
             message_id=job.card_message_id or 0, channel_id=job.channel_id, fail_if_not_exists=False
         )
+        # the card's thread stands below it, and a message replies in its own channel only
+        reference = card_message if job.result_channel_id is None else MISSING
         try:
             with self.speaking_in(job.guild_id):
                 text = result_text(job, is_link=video is None, is_mentioned=wants.notify)
@@ -300,7 +302,7 @@ class DiscordPresenter:
                 files=files,
                 view=view,
                 nonce=f"v{job.id}",
-                reference=card_message,
+                reference=reference,
                 # the text names nobody else
                 allowed_mentions=discord.AllowedMentions(
                     everyone=False, roles=False, users=[discord.Object(job.user_id)], replied_user=False
@@ -311,7 +313,8 @@ class DiscordPresenter:
             log.warning("the video isn't posted", job=job.id, what=trouble.name, why=str(error))
             if trouble is PostTrouble.TOO_LARGE:
                 self._small_guilds.add(job.guild_id)
-            return trouble
+            is_locked = job.result_channel_id is not None and faults.code_of(error) == faults.ARCHIVED
+            return PostTrouble.FOR_GOOD if is_locked else trouble
         return Posted(message.id)
 
     # --- moderators ----------------------------------------------------------------------------
@@ -330,10 +333,11 @@ class DiscordPresenter:
 
     async def delete_result(self, job: Job) -> None:
         """Delete a posted video and its card; what is gone already is as good. Raises ``Refusal``."""
-        channel = self._channel(job)
-        for message_id in (job.result_message_id, job.card_message_id):
+        result, shown = (job.video_channel_id, job.result_message_id), (job.channel_id, job.card_message_id)
+        for channel_id, message_id in (result, shown):
             if message_id is None:
                 continue
+            channel = self._client.get_partial_messageable(channel_id, guild_id=job.guild_id)
             try:
                 await channel.get_partial_message(message_id).delete()
             except faults.DISCORD_ERRORS as error:
@@ -358,15 +362,18 @@ class DiscordPresenter:
 
     def _can_read_history(self, job: Job) -> bool:
         guild = self._client.get_guild(job.guild_id)
-        channel = None if guild is None else guild.get_channel_or_thread(job.channel_id)
-        if guild is None or channel is None:
+        if guild is None:
+            return False
+        # an archived thread isn't known, but it follows its channel
+        channel = guild.get_channel_or_thread(job.video_channel_id) or guild.get_channel_or_thread(job.channel_id)
+        if channel is None:
             return False
         permissions = channel.permissions_for(guild.me)
         return permissions.view_channel and permissions.read_message_history
 
     async def _found_card(self, job: Job) -> discord.Message | None:
         """The card of a job that doesn't know where it stands."""
-        async for message in self._messages_after(job, job.interaction_id):
+        async for message in self._messages_after(job, job.interaction_id, channel_id=job.channel_id):
             if self._is_own(message) and is_card_of(message.embeds, job.id):
                 return message
         return None
@@ -374,9 +381,10 @@ class DiscordPresenter:
     def _channel(self, job: Job) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
 
-    def _messages_after(self, job: Job, snowflake: int) -> AsyncIterator[discord.Message]:
-        """What was written in the job's channel after something else, the oldest first, ``_LOOK_BACK`` at most."""
-        return self._channel(job).history(limit=_LOOK_BACK, after=discord.Object(snowflake), oldest_first=True)
+    def _messages_after(self, job: Job, snowflake: int, *, channel_id: int) -> AsyncIterator[discord.Message]:
+        """What was written in a channel after something else, the oldest first, ``_LOOK_BACK`` at most."""
+        channel = self._client.get_partial_messageable(channel_id, guild_id=job.guild_id)
+        return channel.history(limit=_LOOK_BACK, after=discord.Object(snowflake), oldest_first=True)
 
     def _is_own(self, message: discord.Message) -> bool:
         return self._client.user is not None and message.author.id == self._client.user.id

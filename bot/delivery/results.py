@@ -81,7 +81,7 @@ class Results:
 
 def report_text(reporter_id: int, job: Job, reason: str) -> str:
     """What moderators read of a report."""
-    link = message_link(job.guild_id, job.channel_id, job.result_message_id or 0)
+    link = message_link(job.guild_id, job.video_channel_id, job.result_message_id or 0)
     told = _("{reporter} has reported {member}'s video: {link}")
     lines = [
         told.format(reporter=f"<@{reporter_id}>", member=member_text(job.user_id), link=link),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -15,7 +17,7 @@ from bot.database.engine import Database
 from bot.jobs import lifecycle, store
 from bot.jobs.job import Job, Reason
 from bot.jobs.lifecycle import Posted, PostTrouble, Step
-from bot.jobs.presenting import Presenter
+from bot.jobs.presenting import NotNow, Presenter
 from bot.media.errors import MediaError, MediaLimit, NotMedia
 from bot.media.videos import Videos
 from providers.contract import Provider
@@ -27,6 +29,15 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: what a link answers that has expired, or that never led anywhere
 _DEAD: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+
+
+#: the channel in which a job's video is posted; None: the card's. Raises ``NotNow``
+PlaceOf = Callable[[Job], Awaitable[int | None]]
+
+
+async def _in_the_cards_channel(job: Job) -> int | None:
+    del job
+    return None
 
 
 class Trouble(Exception):  # noqa: N818 - it names what happened
@@ -43,12 +54,22 @@ class Trouble(Exception):  # noqa: N818 - it names what happened
 class Delivery:
     """Fetches, checks, fits and posts one video at a time."""
 
-    def __init__(self, *, database: Database, presenter: Presenter, videos: Videos, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        presenter: Presenter,
+        videos: Videos,
+        folder: Path,
+        clock: Clock,
+        place_of: PlaceOf = _in_the_cards_channel,
+    ) -> None:
         self._database = database
         self._presenter = presenter
         self._videos = videos
         self._folder = folder
         self._clock = clock
+        self._place_of = place_of
 
     async def deliver(
         self,
@@ -78,7 +99,16 @@ class Delivery:
             return step
         if not self._presenter.is_ready():
             return None
+        try:
+            job = await self._placed(job, tried_for)
+        except NotNow as error:
+            log.warning("no thread for a video yet", job=job.id, why=str(error))
+            return None
         outcome = await self._posted(job, path)
+        if outcome is PostTrouble.FOR_GOOD and job.result_channel_id is not None:
+            # its thread was deleted or locked, so nothing stands there
+            job = replace(job, result_channel_id=None)
+            outcome = await self._posted(job, path)
         if outcome is PostTrouble.FOR_NOW and tried_for >= lifecycle.POST_PATIENCE:
             # the last word before giving up: an answer may have got lost
             outcome = await self._presenter.find_video(job) or outcome
@@ -89,6 +119,13 @@ class Delivery:
         if job.attempted_at is None:
             return is_inherited and self._clock() - job.created_at >= lifecycle.ATTEMPT_AGE
         return self._clock() - job.attempted_at >= lifecycle.ATTEMPT_AGE
+
+    async def _placed(self, job: Job, tried_for: timedelta) -> Job:
+        """The job with where its video is posted: where an open attempt was made, else where it should be now."""
+        if job.attempted_at is not None:
+            return job
+        is_late = tried_for >= lifecycle.POST_PATIENCE
+        return replace(job, result_channel_id=None if is_late else await self._place_of(job))
 
     async def _posted(self, job: Job, path: Path) -> Posted | PostTrouble:
         outcome: Posted | PostTrouble = PostTrouble.TOO_LARGE

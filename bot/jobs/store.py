@@ -109,7 +109,8 @@ def open_attempt(connection: Connection, job: Job, *, video_path: str, now: date
     # an expired job's video may come late
     is_due = or_(jobs.c.state == State.DELIVERING, jobs.c.late_until.is_not(None))
     change = update(jobs).where(jobs.c.id == job.id, is_due, jobs.c.purged_at.is_(None))
-    if connection.execute(change.values(attempted_at=attempted_at, video_path=video_path)).rowcount != 1:
+    place = {"video_path": video_path, "result_channel_id": job.result_channel_id}
+    if connection.execute(change.values(attempted_at=attempted_at, **place)).rowcount != 1:
         raise JobMoved(f"{job.id} is not being delivered")
     return _existing(connection, job.id)
 
@@ -136,7 +137,7 @@ def remove_result(connection: Connection, job_id: str, *, now: datetime) -> Job:
 
 def posted_in(connection: Connection, guild_id: int, channel_id: int, *, most: int) -> Sequence[Job]:
     """The videos that stand in a channel, the newest first."""
-    place = (jobs.c.guild_id == guild_id, jobs.c.channel_id == channel_id)
+    place = (jobs.c.guild_id == guild_id, or_(jobs.c.channel_id == channel_id, jobs.c.result_channel_id == channel_id))
     query = select(jobs).where(*place, jobs.c.result_message_id.is_not(None), jobs.c.removed_at.is_(None))
     return _jobs(connection, query.order_by(jobs.c.created_at.desc()).limit(most))
 

@@ -44,6 +44,7 @@ ACTIONS: Final = (
     "models.deny",
     "models.price",
     "options.keep_days",
+    "options.set",
     "preset.offer",
     "preset.remove",
     "results.remove",
@@ -72,37 +73,56 @@ class LogModeration(Deciding):
 class OptionModeration(Deciding):
     """Sets what fits nowhere else."""
 
-    option_group = app_commands.Group(name="options", description="How long things are kept.")
+    option_group = app_commands.Group(name="options", description="How things are kept, posted and tried again.")
 
     @option_group.command(name="set", description="Set an option; those left out stay as they are.")
-    @app_commands.describe(keep_days="How many days prompts, pictures and videos are kept; 0: as the operator says")
+    @app_commands.describe(
+        keep_days="How many days prompts, pictures and videos are kept; 0: as the operator says",
+        threads="Post each video into a thread of its card, with the talk about it",
+        fallback="Go on with another model by itself when one can't be reached, if it isn't dearer",
+    )
     async def set_options(
         self,
         interaction: discord.Interaction[Any],
         keep_days: app_commands.Range[int, 0, _MOST_DAYS] | None = None,
+        threads: bool | None = None,  # noqa: FBT001 - an option of the command
+        fallback: bool | None = None,  # noqa: FBT001 - an option of the command
     ) -> None:
-        """Change the options that are given."""
-        if keep_days is None:
+        """Change the options that are given; what deletes things is asked about first."""
+        if keep_days is None and threads is None and fallback is None:
             raise Refusal(_("Name at least one option. `/wan-admin options show` shows them all."))
-        community = await self.community(interaction)
-        if shortens(community, keep_days, default=self.services.keep_days):
-            text = _(
-                "Keep things for {days}? Prompts, pictures and videos that are older are deleted within the hour. It "
-                "can't be undone."
+        community, decisions = await self.community(interaction), self.services.decisions
+        is_asked = keep_days is not None and shortens(community, keep_days, default=self.services.keep_days)
+        if threads is not None or fallback is not None:
+            kept = None if is_asked else keep_days
+            change = await decisions.set_options(
+                actor_of(interaction), keep_days=kept, threads=threads, fallback=fallback
             )
-            kept = describing.keep_days(keep_days or None, default=self.services.keep_days)
-            await answer_privately(interaction, text.format(days=kept), view=keep_question(keep_days))
-            return
-        change = await self.services.decisions.keep_for(actor_of(interaction), keep_days or None)
-        await self.decided(interaction, change, "`keep_days`")
+            await self.decided(interaction, change, _("Options"))
+        elif not is_asked:
+            await self.decided(
+                interaction, await decisions.keep_for(actor_of(interaction), keep_days or None), "`keep_days`"
+            )
+        if keep_days is not None and is_asked:
+            await self._ask(interaction, keep_days)
+
+    async def _ask(self, interaction: discord.Interaction[Any], keep_days: int) -> None:
+        """Ask before anything is deleted."""
+        text = _(
+            "Keep things for {days}? Prompts, pictures and videos that are older are deleted within the hour. It "
+            "can't be undone."
+        )
+        kept = describing.keep_days(keep_days or None, default=self.services.keep_days)
+        await answer_privately(interaction, text.format(days=kept), view=keep_question(keep_days))
 
     @option_group.command(name="show", description="Every option.")
     async def show_options(self, interaction: discord.Interaction[Any]) -> None:
         """Show the options."""
         community = await self.community(interaction)
-        kept = describing.keep_days(community.keep_days, default=self.services.keep_days)
-        log_channel = _("Log channel: {channel}").format(channel=describing.channel(community.log_channel_id))
-        await answer_privately(interaction, f"`keep_days`: {kept}\n{log_channel}")
+        options = describing.options(community, default_days=self.services.keep_days)
+        lines = [f"`{name}`: {text}" for name, text in options.items()]
+        lines.append(_("Log channel: {channel}").format(channel=describing.channel(community.log_channel_id)))
+        await answer_privately(interaction, "\n".join(lines))
 
 
 class KeepButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"wan-keep:(?P<days>[0-9]{1,4})"):

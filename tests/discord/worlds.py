@@ -209,7 +209,7 @@ def _populate(app: App, env: simcord.Env, settings: Settings) -> World:
 
 
 def harden(env: simcord.Env, upload_limit: int = 10 << 20) -> None:
-    """Make the simulation as strict as Discord where it isn't: upload limits, and settling fast."""
+    """Make the simulation as strict as Discord where it isn't: upload limits, one thread of a message; settle fast."""
     env._settle_internal = functools.partial(env._settle_internal, idle=0.001)  # pyright: ignore[reportPrivateUsage]
     keep = env.backend.cdn.store_attachment
 
@@ -221,6 +221,14 @@ def harden(env: simcord.Env, upload_limit: int = 10 << 20) -> None:
         return keep(attachment_id, channel_id, filename, data, description)
 
     env.backend.cdn.store_attachment = limited
+    create = env.backend.create_thread
+
+    def once(*args: Any, message_id: int | None = None, **options: Any) -> Any:
+        if message_id in env.backend.channels:
+            raise simcord.BackendError(400, 160004, "A thread has already been created for this message")
+        return create(*args, message_id=message_id, **options)
+
+    env.backend.create_thread = once
 
 
 def enforce_nonces(bot: discord.Client, known: dict[tuple[str, str], Any]) -> None:

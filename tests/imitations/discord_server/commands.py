@@ -92,10 +92,30 @@ class CommandBook:
 
 
 def size_of(command: Payload) -> int:
-    """Count the characters that Discord counts to 8000."""
-    total = len(command.get("name", "")) + len(command.get("description", ""))
-    total += sum(len(str(choice["name"])) + len(str(choice["value"])) for choice in rows(command, "choices"))
+    """Count the characters that Discord counts to 8000: of what is told in several languages, the longest."""
+    total = _longest(command, "name") + _longest(command, "description")
+    total += sum(_longest(choice, "name") + len(str(choice["value"])) for choice in rows(command, "choices"))
     return total + sum(size_of(option) for option in rows(command, "options"))
+
+
+def in_language(command: Payload, locale: str) -> Payload:
+    """A definition as who reads that language sees it."""
+    seen = {
+        field: _localised(command, field).get(locale, str(command[field]))
+        for field in ("name", "description")
+        if field in command
+    }
+    below = {key: [in_language(each, locale) for each in rows(command, key)] for key in ("options", "choices")}
+    return {**command, **seen, **{key: parts for key, parts in below.items() if key in command}}
+
+
+def _longest(part: Payload, field: str) -> int:
+    return max(map(len, (str(part.get(field, "")), *_localised(part, field).values())))
+
+
+def _localised(part: Payload, field: str) -> dict[str, str]:
+    """What Discord is told of a name or a description in other languages, by locale."""
+    return part.get(f"{field}_localizations") or {}
 
 
 def check_commands(commands: list[Payload]) -> None:
