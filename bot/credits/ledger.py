@@ -10,11 +10,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, RowMapping, and_, case, func, insert, or_, select, true, update
+from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, case, func, insert, or_, select, true, update
 
 from bot.credits.allowance import AllowanceRule, Period, refill
 from bot.database.tables import accounts, allowance_grants, forgotten_grants, ledger_entries
 from bot.database.upsert import insert_if_absent, insert_or_replace
+
+# The statements of every hold and its end: putting one together takes longer than carrying it out.
+_LOCKED = select(accounts).where(accounts.c.id == bindparam("account_id")).with_for_update()
+_OF_JOB = select(ledger_entries).where(
+    ledger_entries.c.job_id == bindparam("of_job"), ledger_entries.c.kind == bindparam("of_kind")
+)
+_CHANGE = (
+    update(accounts)
+    .where(accounts.c.id == bindparam("account"))
+    .values({name: accounts.c[name] + bindparam(f"{name}_change") for name in ("available", "held", "allowance")})
+)
+_ENTRY = insert(ledger_entries).returning(ledger_entries.c.id)
 
 
 class InsufficientCredits(Exception):  # noqa: N818 - it names what happened
@@ -99,8 +111,7 @@ def accounts_of_people(connection: Connection, guild_id: int, *, most: int) -> S
 
 def locked(connection: Connection, account_id: int) -> Account:
     """An account as it is now, locked until the transaction ends."""
-    query = select(accounts).where(accounts.c.id == account_id).with_for_update()
-    return _account(connection.execute(query).mappings().one())
+    return _account(connection.execute(_LOCKED, {"account_id": account_id}).mappings().one())
 
 
 def give_allowance(
@@ -275,8 +286,7 @@ def _mismatch(row: Row[tuple[int, ...]]) -> Mismatch:
 
 
 def _entry(connection: Connection, job_id: str, kind: str) -> RowMapping:
-    query = select(ledger_entries).where(ledger_entries.c.job_id == job_id, ledger_entries.c.kind == kind)
-    return connection.execute(query).mappings().one()
+    return connection.execute(_OF_JOB, {"of_job": job_id, "of_kind": kind}).mappings().one()
 
 
 def _book(
@@ -291,22 +301,7 @@ def _book(
     job_id: str | None = None,
 ) -> int:
     """Change the balance and write its entry: the only place that does either."""
-    connection.execute(
-        update(accounts)
-        .where(accounts.c.id == account_id)
-        .values(
-            available=accounts.c.available + available,
-            held=accounts.c.held + held,
-            allowance=accounts.c.allowance + allowance,
-        )
-    )
-    entry = insert(ledger_entries).values(
-        account_id=account_id,
-        kind=kind,
-        available_change=available,
-        held_change=held,
-        allowance_change=allowance,
-        job_id=job_id,
-        created_at=now,
-    )
-    return connection.execute(entry.returning(ledger_entries.c.id)).scalar_one()
+    changes = {"available_change": available, "held_change": held, "allowance_change": allowance}
+    connection.execute(_CHANGE, {"account": account_id, **changes})
+    entry = {"account_id": account_id, "kind": kind, "job_id": job_id, "created_at": now, **changes}
+    return connection.execute(_ENTRY, entry).scalar_one()

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import discord
 import structlog
@@ -291,7 +291,7 @@ class DiscordPresenter:
             message_id=job.card_message_id or 0, channel_id=job.channel_id, fail_if_not_exists=False
         )
         # the card's thread stands below it, and a message replies in its own channel only
-        reference = card_message if job.result_channel_id is None else MISSING
+        reference: Any = card_message if job.result_channel_id is None else None
         try:
             with self.speaking_in(job.guild_id):
                 text = result_text(job, is_link=video is None, is_mentioned=wants.notify)

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from bot.jobs.distribution import expected_wait_of_unknown
+from bot.jobs.durations import Outlook
 
 #: seconds; the first look when nothing is known about how long it takes
 _FIRST: Final = 5.0
 _YOUNG: Final = 10.0
 _SLOW: Final = 30.0
+#: between looks at a young job, as a part of its age: what is quick is looked at more closely
+_PART: Final = 0.12
 #: so many failures in a row are as slow as it gets
 _MOST_DOUBLINGS: Final = 8
 #: seconds; a job is young for this long
 _YOUTH: Final = 600.0
 #: seconds; without a limit of the vendor's, a look costs nothing worth saving
-_UNLIMITED: Final = 1.0
+_UNLIMITED: Final = 0.5
+#: looks a second that this process makes at a vendor without a limit
+_OWN_PACE: Final = 200.0
 #: the part of a provider's request budget that looks may use; submits get the rest
-_SHARE: Final = 0.8
+_SHARE: Final = 0.9
 #: looks come earlier by up to this part of their distance, so that jobs don't march in step
 _JITTER: Final = 0.1
+#: the same for planned looks, whose distance is that from one to the next; while they teach, they come anywhere
+_JITTER_TO_LEARN: Final = 0.8
+#: seconds; the distance that counts for it at most
+_WIDEST_JITTER: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +44,10 @@ class Situation:
     looks: int
     #: the vendor's own guess of the whole duration
     estimate: float | None = None
+    #: what was learned of jobs like this one
+    outlook: Outlook | None = None
+    #: the planned age of the look that was made last
+    aim: float = 0.0
     #: looks that failed, in a row
     failures: int = 0
     #: what the vendor asked for after a 429
@@ -41,23 +58,79 @@ class Situation:
     running: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class NextLook:
+    """When to look."""
+
+    #: seconds from now
+    wait: float
+    #: the age at which it was planned, before chance moved it
+    aim: float
+
+
+def next_look(situation: Situation, *, chance: float) -> NextLook:
+    """When to look next. ``chance`` runs from 0.0 to 1.0."""
+    planned = _planned(situation, chance)
+    if planned is None:
+        wait = max(_wait(situation), _turn(situation)) * (1 - _JITTER * chance)
+        planned = NextLook(wait, situation.age + wait)
+    if situation.retry_after is None:
+        return planned
+    # never before the time that the vendor named
+    return NextLook(max(planned.wait, situation.retry_after * (1 + _JITTER * chance)), planned.aim)
+
+
 def seconds_to_next_look(situation: Situation, *, chance: float) -> float:
     """Seconds from now to the next look. ``chance`` runs from 0.0 to 1.0."""
-    wait = max(_wait(situation), _turn(situation)) * (1 - _JITTER * chance)
-    if situation.retry_after is None:
-        return wait
-    # never before the time that the vendor named
-    return max(wait, situation.retry_after * (1 + _JITTER * chance))
+    return next_look(situation, chance=chance).wait
+
+
+def worth_of_look(outlook: Outlook | None, *, running_at: float, age: float) -> float:
+    """How many seconds a job has waited, done, on average: where looks are scarce, the highest goes first.
+
+    ``running_at`` is the age at which it was last looked at.
+    """
+    if outlook is None:
+        return expected_wait_of_unknown(running_at, age)
+    return outlook.distribution.expected_wait(running_at, age)
+
+
+def looks_per_second(requests_per_minute: int) -> float:
+    """The pace of the looks at all jobs that share a budget."""
+    return requests_per_minute * _SHARE / 60
+
+
+def _planned(situation: Situation, chance: float) -> NextLook | None:
+    """The next look of the plan that was learned; None: there is none, or nothing left of it."""
+    outlook = situation.outlook
+    if outlook is None or situation.failures or situation.requests_per_minute is None:
+        return None
+    looks = outlook.looks
+    number = bisect_right(looks, max(situation.age, situation.aim))
+    if number == len(looks):
+        return None
+    gap = min(_distance(looks, number), _WIDEST_JITTER)
+    # what is known well is looked at as planned, now earlier, now later
+    shift = gap * (_JITTER * (1 - 2 * chance) if outlook.is_settled else -_JITTER_TO_LEARN * chance)
+    return NextLook(max(_UNLIMITED, looks[number] + shift - situation.age), looks[number])
+
+
+def _distance(looks: Sequence[float], number: int) -> float:
+    """From the look before; the first is as far from the second."""
+    if len(looks) == 1:
+        return looks[0]
+    number = max(number, 1)
+    return looks[number] - looks[number - 1]
 
 
 def _wait(situation: Situation) -> float:
     if situation.failures:
         return min(_SLOW, _FIRST * 2 ** min(situation.failures, _MOST_DOUBLINGS))
     if situation.requests_per_minute is None:
-        return _UNLIMITED
+        return max(_UNLIMITED, situation.running / _OWN_PACE)
     if situation.looks == 0:
         return _FIRST
-    return _YOUNG if situation.age < _YOUTH else _SLOW
+    return min(_YOUNG, max(_FIRST, _PART * situation.age)) if situation.age < _YOUTH else _SLOW
 
 
 def _turn(situation: Situation) -> float:
@@ -65,4 +138,4 @@ def _turn(situation: Situation) -> float:
     if situation.requests_per_minute is None:
         return 0.0
     looks = situation.running if situation.looks or situation.failures else situation.running - 1
-    return looks * 60 / (situation.requests_per_minute * _SHARE)
+    return looks / looks_per_second(situation.requests_per_minute)

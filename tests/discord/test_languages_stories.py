@@ -13,6 +13,7 @@ from tests.discord.restarts import restarted
 from tests.discord.steps import decide
 from tests.discord.tongues import CHINESE, community_reads, english_in, reads
 from tests.discord.worlds import World, all_text, is_private, labels, picture, text_of
+from tests.imitations.pixeldojo import PixelDojoImitation
 
 
 async def told(who: simcord.MemberActor, world: World, command: str, /, **options: Any) -> str:
@@ -138,14 +139,17 @@ async def test_a_report_is_written_in_the_language_of_the_moderators(world: Worl
     assert labels(report) == ["移除"]
 
 
-async def test_no_pause_is_told_in_the_language_of_whoever_met_it(dojo: World, vendor: Any) -> None:
-    reads(dojo, dojo.alice, CHINESE)
+async def test_a_pause_is_told_in_the_communitys_language(dojo: World, vendor: PixelDojoImitation) -> None:
+    community_reads(dojo, CHINESE)
     log = dojo.guild.create_text_channel("log")
     await decide(dojo, "log", channel=log)
     vendor.key = "another"
-    await dojo.video(prompt="A cat", model="pixeldojo/wan-2.2-standard")
+    card = await dojo.video(prompt="A cat", model="pixeldojo/wan-2.2-standard")
     await dojo.advance(10)
-    assert any("takes no jobs at the moment" in message.content for message in log.history())
+    assert any("**PixelDojo** 暂时不接任务：" in message.content for message in log.history())
+    assert text_of(card).startswith("失败\n")
+    assert "这个模型暂时不能用" in text_of(card)
+    assert "这些模型也能做：`demo`。" in text_of(card)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ async def test_a_death_between_the_thread_and_the_video_finds_the_same_thread(tm
         assert job.card_message_id is not None
         # as it is after the death: the thread is there, and nobody knows of it
         world.env.backend.create_thread(
-            world.channel.id, "A cat", world.app.bot.application_id or 0, message_id=job.card_message_id
+            world.channel.id, "A cat", world.env.backend.bot_user.id, message_id=job.card_message_id
         )
         async with restarted(world):
             await world.finish()

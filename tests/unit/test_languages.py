@@ -14,7 +14,9 @@ from typing import Final
 import pytest
 
 from bot import languages
+from bot.delivery.cards import WORDS
 from bot.errors import Refusal
+from bot.jobs.job import State
 from bot.languages import CATALOGUES, ENGLISH, in_every_language, name_in, ngettext, say, speaking, spoken, text_in
 from providers.catalogue import DEMO
 from providers.options import OptionProblem, OptionsRefused, Wish, check_options
@@ -186,6 +188,11 @@ def test_what_a_member_wrote_is_no_template() -> None:
 
 def test_a_text_of_ours_is_known_again_in_every_language() -> None:
     assert in_every_language("Done") == {"Done", "已完成"}
+
+
+def test_no_state_is_taken_for_another_one_in_any_language() -> None:
+    words = [word for state in State for word in in_every_language(WORDS[state])]
+    assert len(words) == len(set(words)) == len(State) * (len(CATALOGUES) + 1)
 
 
 def test_names_and_texts_are_looked_up_apart() -> None:
