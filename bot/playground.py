@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,12 +40,13 @@ _SHOWABLE: Final = [replace(spec, resolutions=("480p", "720p")) if spec is DEMO 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A guild with a channel, an ordinary member and a moderator, and the bot in it."""
+    """A guild with a channel, two ordinary members, one with a Chinese client, and a moderator; and the bot in it."""
 
     app: App
     env: simcord.Env
     channel: simcord.ChannelHandle
     member: simcord.MemberActor
+    chinese: simcord.MemberActor
     moderator: simcord.MemberActor
 
 
@@ -96,8 +97,22 @@ def _populate(app: App, env: simcord.Env) -> World:
     channel = guild.create_text_channel("videos")
     mona = guild.create_role("Moderators", permissions=discord.Permissions(manage_guild=True, manage_messages=True))
     member = guild.add_member(env.create_user("alex"))
+    chinese = guild.add_member(env.create_user("小雨"))
+    let_read(env, chinese, "zh-CN")
     moderator = guild.add_member(env.create_user("mona"), roles=[mona])
-    return World(app, env, channel, member, moderator)
+    return World(app, env, channel, member, chinese, moderator)
+
+
+def let_read(env: simcord.Env, member: simcord.MemberActor, locale: str) -> None:
+    """Set the language of a member's client: in the simulation everybody's is English."""
+    emit = env.backend.emit
+
+    def in_their_language(event: str, payload: Mapping[str, Any]) -> None:
+        user = payload.get("member", {}).get("user", {}).get("id")
+        is_theirs = event == "INTERACTION_CREATE" and user == str(member.id)
+        emit(event, {**payload, "locale": locale} if is_theirs else payload)
+
+    env.backend.emit = in_their_language
 
 
 @asynccontextmanager
@@ -119,7 +134,7 @@ async def at_work(app: App) -> AsyncGenerator[None]:
 async def playground(settings: Settings, *, port: int, stopped: asyncio.Event) -> None:
     """Serve the page until ``stopped``."""
     async with open_world(settings, models=_SHOWABLE) as world, at_work(world.app):
-        viewers = [world.member, world.moderator]
+        viewers = [world.member, world.chinese, world.moderator]
         async with world.env.preview(world.channel, viewers=viewers, layout="channel", port=port) as preview:
             pump = Pump(world.env, preview)
             pumping = asyncio.create_task(pump.run())
@@ -136,7 +151,8 @@ _WELCOME: Final = """
     {url}
 
   Type /wan video and a prompt, attach an image if you like, and press Enter.
-  Suggestions appear once you type. At the top of the page choose who you are: alex, a member, or mona, a moderator.
+  Suggestions appear once you type. At the top of the page choose who you are: alex, a member; 小雨, a member whose
+  Discord is in Chinese; or mona, a moderator.
   Nothing leaves this machine. Ctrl-C ends it.
 """
 

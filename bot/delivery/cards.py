@@ -184,9 +184,21 @@ def _watch(job: Job) -> str:
 
 def _running(sight: Sight) -> str:
     work = _("The provider is at work") if sight.progress is None else progress_bar(sight.progress)
+    expectation = _expectation(sight)
+    return f"{work}\n{expectation}" if expectation else work
+
+
+def _expectation(sight: Sight) -> str:
+    if sight.is_slow:
+        return _("This takes longer than usual.")
+    if sight.is_due:
+        return _("Expected any moment now")
     if sight.expected_at is None:
-        return work
-    return f"{work}\n" + _("Expected {when}").format(when=relative_time(sight.expected_at))
+        return ""
+    when = relative_time(sight.expected_at)
+    if sight.expected_by is None:
+        return _("Expected {when}").format(when=when)
+    return _("Expected {when} to {latest}").format(when=when, latest=relative_time(sight.expected_by))
 
 
 def _ending(job: Job) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import heapq
 from datetime import datetime
+from typing import Final
+
+#: lines of the heap that are kept although their instants were replaced, whatever else
+_STALE: Final = 64
 
 
 class Agenda:
@@ -20,6 +24,10 @@ class Agenda:
         """Set a job's instant, in place of an earlier one."""
         self._when[job_id] = when
         heapq.heappush(self._heap, (when, job_id))
+        if len(self._heap) > _STALE + 2 * len(self._when):
+            # what was replaced would stay until its instant comes, which may be the deadline of a job
+            self._heap = [(when, job_id) for job_id, when in self._when.items()]
+            heapq.heapify(self._heap)
 
     def put_all(self, when: datetime) -> None:
         """Set the instant of every job."""

@@ -3,7 +3,55 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime, timedelta
 from itertools import islice
+
+
+class Pace:
+    """So many a second, and a few at once after a rest."""
+
+    def __init__(self, *, per_second: float, at_once: int) -> None:
+        """Start rested. Both are above 0."""
+        self._per_second = per_second
+        self._at_once = at_once
+        self._saved = float(at_once)
+        self._at: datetime | None = None
+
+    def room(self, now: datetime) -> int:
+        """How many may go now."""
+        # a clock that is set back saves nothing
+        passed = 0.0 if self._at is None else max(0.0, (now - self._at).total_seconds())
+        self._saved = min(float(self._at_once), self._saved + passed * self._per_second)
+        self._at = now
+        # a hair is lost when instants are added up
+        return int(self._saved + 1e-6)
+
+    def take(self) -> None:
+        """One goes."""
+        self._saved -= 1
+
+    def next_at(self, now: datetime) -> datetime:
+        """When the next may go, if nobody goes before."""
+        if self.room(now):
+            return now
+        return now + timedelta(seconds=(1 - self._saved) / self._per_second)
+
+
+#: Tells how many of a line may go besides what ``at_once`` allows.
+Room = Callable[[str], int]
+#: Chooses so many of those that stand in a line.
+Choice = Callable[[str, Collection[str], int], Iterable[str]]
+
+
+def _unlimited(line: str) -> int:
+    del line
+    return 1 << 30
+
+
+def _first(line: str, waiting: Collection[str], count: int) -> Iterable[str]:
+    del line
+    return islice(waiting, count)
 
 
 class Lines:
@@ -27,6 +75,14 @@ class Lines:
         """Whether a job stands in a line, and doesn't go yet."""
         return job_id in self._waiting.get(self._line_of.get(job_id, ""), ())
 
+    def busy(self) -> Collection[str]:
+        """The lines in which somebody waits."""
+        return self._waiting.keys()
+
+    def going(self, line: str) -> int:
+        """How many of a line go now."""
+        return self._going[line]
+
     def leave(self, job_id: str) -> None:
         """Make room: a job has gone, or waits no more. Nothing happens when it does neither."""
         line = self._line_of.pop(job_id, None)
@@ -39,14 +95,18 @@ class Lines:
         if not self._waiting[line]:
             del self._waiting[line]
 
-    def let_go(self) -> list[str]:
+    def let_go(self, *, room: Room = _unlimited, choice: Choice = _first) -> list[str]:
         """Let as many go as can; each goes until it leaves."""
         gone: list[str] = []
         for line, waiting in list(self._waiting.items()):
-            for job_id in list(islice(waiting, max(0, self._at_once - self._going[line]))):
+            count = min(len(waiting), self._at_once - self._going[line])
+            if count > 0:
+                count = min(count, room(line))
+            chosen = list(choice(line, waiting.keys(), count)) if count > 0 else []
+            for job_id in chosen:
                 del waiting[job_id]
-                self._going[line] += 1
-                gone.append(job_id)
+            self._going[line] += len(chosen)
+            gone += chosen
             if not waiting:
                 del self._waiting[line]
         return gone

@@ -27,7 +27,14 @@ class Sight:
 
     #: 0.0 to 1.0
     progress: float | None = None
+    #: when the video is expected, at the earliest
     expected_at: datetime | None = None
+    #: and at the latest; None: no later than that
+    expected_by: datetime | None = None
+    #: that time is over, and yet it isn't slow
+    is_due: bool = False
+    #: it takes longer than nearly all of its kind
+    is_slow: bool = False
     #: in the queue, from 1
     place: int | None = None
 

@@ -25,7 +25,7 @@ _UNLIMITED: Final = 0.5
 #: looks a second that this process makes at a vendor without a limit
 _OWN_PACE: Final = 200.0
 #: the part of a provider's request budget that looks may use; submits get the rest
-_SHARE: Final = 0.9
+_SHARE: Final = 0.8
 #: looks come earlier by up to this part of their distance, so that jobs don't march in step
 _JITTER: Final = 0.1
 #: the same for planned looks, whose distance is that from one to the next; while they teach, they come anywhere
@@ -95,11 +95,6 @@ def worth_of_look(outlook: Outlook | None, *, running_at: float, age: float) -> 
     return outlook.distribution.expected_wait(running_at, age)
 
 
-def looks_per_second(requests_per_minute: int) -> float:
-    """The pace of the looks at all jobs that share a budget."""
-    return requests_per_minute * _SHARE / 60
-
-
 def _planned(situation: Situation, chance: float) -> NextLook | None:
     """The next look of the plan that was learned; None: there is none, or nothing left of it."""
     outlook = situation.outlook
@@ -138,4 +133,4 @@ def _turn(situation: Situation) -> float:
     if situation.requests_per_minute is None:
         return 0.0
     looks = situation.running if situation.looks or situation.failures else situation.running - 1
-    return looks / looks_per_second(situation.requests_per_minute)
+    return looks * 60 / (situation.requests_per_minute * _SHARE)

@@ -19,7 +19,7 @@ from typing import Final
 import pytest
 from playwright.async_api import async_playwright
 
-from tests.browser.visits import Visit
+from tests.browser.visits import HEIGHT, WIDTH, Visit
 
 ROOT: Final = Path(__file__).parents[2]
 #: a page says that it is there within so many seconds, also where much else is going on
@@ -47,7 +47,7 @@ async def visit(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerato
     folder: Path = request.config.getoption("--pictures") or tmp_path
     async with _playground(tmp_path) as url, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=_chromium(), args=_FLAGS)
-        page = await browser.new_page(viewport={"width": 760, "height": 900}, color_scheme="dark")
+        page = await browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="dark")
         await page.goto(url)
         visit = Visit(page=page, folder=folder)
         await visit.begin()

@@ -9,6 +9,9 @@ from typing import Final
 
 from playwright.async_api import Locator, Page, expect
 
+#: pixels
+WIDTH: Final = 760
+HEIGHT: Final = 900
 #: milliseconds; a video is drawn in the meantime
 PATIENCE: Final = 60_000
 #: milliseconds; the page draws its suggestions by and by
@@ -64,7 +67,8 @@ class Visit:
         """Wait until a text stands in the channel so many times."""
         found = self.page.locator("#preview-app").get_by_text(text)
         await expect(found).to_have_count(times, timeout=PATIENCE)
-        await found.last.scroll_into_view_if_needed()
+        if times:
+            await found.last.scroll_into_view_if_needed()
         return found.last
 
     async def plays(self, *, videos: int) -> None:
@@ -74,10 +78,12 @@ class Visit:
         await player.last.scroll_into_view_if_needed()
         await self.page.wait_for_function(_PLAYS, timeout=PATIENCE, polling=_MOMENT)
 
-    async def picture(self, name: str) -> None:
-        """Keep what is seen."""
+    async def picture(self, name: str, *, height: int = HEIGHT) -> None:
+        """Keep what is seen, on a page of so many pixels."""
+        await self.page.set_viewport_size({"width": WIDTH, "height": height})
         await self.page.wait_for_timeout(_MOMENT)
         await self.page.locator("#preview-app").screenshot(path=self.folder / f"{name}.png")
+        await self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
     @property
     def _composer(self) -> Locator:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import discord
 import pytest
 import simcord
@@ -13,11 +16,6 @@ from bot.jobs.job import State
 from tests.discord.restarts import restarted
 from tests.discord.steps import accepted, accepted_elsewhere, ask, audited, decide, thread_in
 from tests.discord.worlds import World, all_text, labels, open_world, text_of
-
-
-def without(channel: simcord.ChannelHandle, *names: str) -> None:
-    """Take permissions from everybody in a channel, the bot among them."""
-    channel.set_permissions(channel.guild.default_role, discord.PermissionOverwrite(**dict.fromkeys(names, False)))
 
 
 def videos_in(channel: simcord.ChannelHandle) -> list[discord.Message]:
@@ -116,16 +114,18 @@ async def test_without_the_permission_it_stands_in_the_channel_and_moderators_he
     log = world.guild.create_text_channel("log")
     await decide(world, "log", channel=log)
     await decide(world, "options set", threads=True)
-    without(world.channel, missing)
+    less = discord.PermissionOverwrite(**{missing: False})
+    bot = world.env.bot.user
+    assert bot is not None
+    channel = world.guild.create_text_channel("plain", overwrites={bot: less})
     before = len(log.history())
     for _number in range(2):
-        await accepted(world)
+        await accepted(world, channel=channel)
         await world.finish()
-    assert len(world.posted()) == 2
-    assert world.channel.threads == []
+    assert len(videos_in(channel)) == 2
+    assert channel.threads == []
     (told,) = log.history()[before:]
-    assert "I can't open threads in" in told.content
-    assert world.channel.mention in told.content
+    assert f"I can't open threads in {channel.mention}" in told.content
 
 
 async def test_a_death_between_the_thread_and_the_video_finds_the_same_thread(tmp_path: Path) -> None:
@@ -134,9 +134,10 @@ async def test_a_death_between_the_thread_and_the_video_finds_the_same_thread(tm
         await world.video(prompt="A cat", duration=2)
         (job,) = await world.jobs()
         assert job.card_message_id is not None
+        assert world.env.bot.user is not None
         # as it is after the death: the thread is there, and nobody knows of it
         world.env.backend.create_thread(
-            world.channel.id, "A cat", world.env.backend.bot_user.id, message_id=job.card_message_id
+            world.channel.id, "A cat", world.env.bot.user.id, message_id=job.card_message_id
         )
         async with restarted(world):
             await world.finish()
@@ -150,19 +151,21 @@ async def test_a_death_after_the_posting_is_found_in_the_thread_and_not_posted_a
     async with open_world(tmp_path) as world:
         await decide(world, "options set", threads=True)
         await world.video(prompt="A cat", duration=2)
-        posted: list[int] = []
-        presenter = world.app.services.presenter
-        inner = presenter.post_video
+        inner, lost = world.app.bot.http.request, list[int]()
 
-        async def dying(job, video):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-            posted.append((await inner(job, video)).message_id)
-            raise RuntimeError("dies here")
+        async def deaf(route: Any, **options: Any) -> Any:
+            """The video arrives, and its answer doesn't."""
+            answer = await inner(route, **options)
+            if route.method == "POST" and route.channel_id in {thread.id for thread in world.channel.threads}:
+                lost.append(int(answer["id"]))
+                raise aiohttp.ClientOSError("cut")
+            return answer
 
-        presenter.post_video = dying  # pyright: ignore[reportAttributeAccessIssue]
-        for _number in range(60):
+        world.app.bot.http.request = deaf
+        while not lost:
             await world.advance(2)
-            if posted:
-                break
+            # drawing a demo takes real time
+            await asyncio.sleep(0.05)
         (thread,) = world.channel.threads
         assert len(videos_in(thread)) == 1
         async with restarted(world):
@@ -170,7 +173,7 @@ async def test_a_death_after_the_posting_is_found_in_the_thread_and_not_posted_a
             await world.finish()
         assert len(videos_in(thread)) == 1
         (job,) = await world.jobs()
-        assert (job.state, job.result_message_id) == (State.SUCCEEDED, posted[0])
+        assert (job.state, job.result_message_id) == (State.SUCCEEDED, lost[0])
 
 
 async def test_a_thread_that_was_deleted_or_locked_gives_way_to_the_channel(world: World) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import simcord
 
+from bot.playground import let_read
 from tests.discord.worlds import World
 
 CHINESE: Final = "zh-CN"
@@ -18,14 +18,7 @@ _NOT_WORDS: Final = re.compile(r"`[^`]*`|https?://\S+|<[^>]*>|\*\*[\w.]+\*\*|Wan
 
 def reads(world: World, who: simcord.MemberActor, locale: str) -> None:
     """Set the language of a member's client."""
-    backend, emit = world.env.backend, world.env.backend.emit
-
-    def in_their_language(event: str, payload: Mapping[str, Any]) -> None:
-        user = payload.get("member", {}).get("user", {}).get("id")
-        is_theirs = event == "INTERACTION_CREATE" and user == str(who.id)
-        emit(event, {**payload, "locale": locale} if is_theirs else payload)
-
-    backend.emit = in_their_language
+    let_read(world.env, who, locale)
 
 
 def community_reads(world: World, locale: str) -> None:
