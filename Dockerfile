@@ -41,7 +41,8 @@ COPY --from=builder /app/.venv /app/.venv
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    DATA_DIR=/data
+    DATA_DIR=/data \
+    HTTP_ADDRESS=0.0.0.0
 
 WORKDIR /app
 USER 10001:10001

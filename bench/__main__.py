@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bench import command, ledger, start
+from bench import command, delivery, ledger, many, start
 from bench.machine import noise
 from bench.table import Reading, rows_of, table
 
@@ -23,6 +23,8 @@ FAMILIES: Final[dict[str, Measure]] = {
     "command": command.measure,
     "start": start.measure,
     "ledger": ledger.measure,
+    "many": many.measure,
+    "delivery": delivery.measure,
 }
 RESULTS: Final = Path(__file__).with_name("results.json")
 

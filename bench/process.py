@@ -16,6 +16,8 @@ from typing import Final, Self, TypeVar
 T = TypeVar("T")
 
 ROOT: Final = Path(__file__).parents[1]
+#: Python loads a module from here before every program
+_AS_INSTALLED: Final = Path(__file__).with_name("as_installed")
 #: seconds; for anything that should take a moment
 PATIENCE: Final = 60.0
 _KEPT: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
@@ -39,7 +41,8 @@ class Program:
 
     async def __aenter__(self) -> Self:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment = {**kept, "PYTHONPATH": str(ROOT), "LOG_FORMAT": "json", **self._settings}
+        paths = os.pathsep.join((str(_AS_INSTALLED), str(ROOT)))
+        environment = {**kept, "PYTHONPATH": paths, "LOG_FORMAT": "json", **self._settings}
         with self._log.open("wb") as log:
             self.started_at = time.monotonic()
             self._process = await asyncio.create_subprocess_exec(

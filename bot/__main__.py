@@ -1,9 +1,10 @@
-"""The command line: ``wanbot run | playground | demo | check | migrate | backup``."""
+"""The command line: ``wanbot run | playground | demo | check | migrate | backup | jobs | credits``."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import importlib.util
 import os
 import signal
@@ -21,6 +22,8 @@ from bot.clock import system_clock
 from bot.database.backup import BackupFailed, backup
 from bot.database.migrate import HEAD, NewerDatabase, migrate
 from bot.settings import Settings, SettingsError
+from bot.support.arguments import add_credits, add_jobs
+from bot.support.errors import CannotBeDone
 
 _T = TypeVar("_T")
 
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     except SettingsError as error:
         _say("\n".join(error.lines))
         return BAD_CONFIGURATION
-    except (BackupFailed, NewerDatabase, OSError) as error:
+    except (BackupFailed, CannotBeDone, NewerDatabase, OSError) as error:
         _say(str(error))
         return FAILED
     except DBAPIError as error:
@@ -55,10 +58,16 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 
 def _run(settings: Settings, chosen: argparse.Namespace) -> int:
     del chosen
+    # nothing of what is loaded becomes garbage, and looking for some takes a tenth of the start
+    gc.disable()
     import aiohttp  # noqa: PLC0415 - only here, so that `wanbot check` is quick
     import discord  # noqa: PLC0415
 
     from bot.app import run  # noqa: PLC0415
+
+    # nor will it ever, so it isn't looked through again
+    gc.freeze()
+    gc.enable()
 
     if settings.discord_token is None:
         raise SettingsError(["DISCORD_TOKEN: is missing; the README says how to get one"])
@@ -139,6 +148,13 @@ def _check(settings: Settings, chosen: argparse.Namespace) -> int:
     return OK if asyncio.run(check(settings, live=chosen.live)) else FAILED
 
 
+def _support(settings: Settings, chosen: argparse.Namespace) -> int:
+    from bot.support.commands import carry_out  # noqa: PLC0415
+
+    print(carry_out(settings, chosen))  # noqa: T201 - it is what the command is for
+    return OK
+
+
 def _backup(settings: Settings, chosen: argparse.Namespace) -> int:
     print(f"A verified copy is in {backup(settings.database_url, chosen.to, now=system_clock())}.")  # noqa: T201
     return OK
@@ -180,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(name: str, command: _Command, text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        added.set_defaults(command=command)
+        added.set_defaults(command=command, name=name)
         return added
 
     add("run", _run, "serve Discord")
@@ -192,6 +208,8 @@ def _parser() -> argparse.ArgumentParser:
     add("migrate", _migrate, "bring the database up to date")
     backup = add("backup", _backup, "copy the database while it is in use, and verify the copy")
     backup.add_argument("--to", type=Path, help="the file to write or replace (default: a new one beside the database)")
+    add_jobs(add("jobs", _support, "look at jobs, and put right those that are stuck"))
+    add_credits(add("credits", _support, "look at what members have, give it and take it"))
     return parser
 
 

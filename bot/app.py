@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,9 +30,10 @@ from bot.credits.allowance import AllowanceRule
 from bot.credits.balances import Balances
 from bot.credits.pricing import Pricing
 from bot.database import remembered
-from bot.database.engine import Connection, Database, open_database
+from bot.database.engine import Database, open_database
 from bot.database.lock import only_process
 from bot.database.migrate import migrate
+from bot.delivery.places import place_of_job
 from bot.delivery.presenter import DiscordPresenter
 from bot.delivery.results import Results
 from bot.delivery.threads import Threads
@@ -40,9 +41,12 @@ from bot.jobs import recovery
 from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
 from bot.jobs.delivering import Delivery
+from bot.jobs.durations import Durations
+from bot.jobs.fallback import Fallback
 from bot.jobs.files import JobFiles
 from bot.jobs.latecomers import Latecomers
 from bot.jobs.leaving import Leaving
+from bot.jobs.orders import Orders
 from bot.jobs.pauses import Pauses
 from bot.jobs.requests import Requests
 from bot.jobs.worker import Worker
@@ -63,12 +67,17 @@ from providers.catalogue import MODELS
 from providers.contract import Provider
 from providers.demo import DemoProvider
 from providers.errors import ProviderError
+from providers.http import LateTransport, warm_up
+from providers.observing import UNOBSERVED, Observer
 from providers.pixazo import Pixazo
 from providers.pixeldojo import PixelDojo
 from providers.pixwith import Pixwith
 from providers.registry import Registry
 from providers.types import ModelSpec
 from providers.vtrix import Vtrix
+
+if TYPE_CHECKING:
+    from bot.operations.serving import Operations
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -83,6 +92,8 @@ class App:
 
     bot: WanBot
     services: Services
+    #: None: nobody has set HTTP_PORT
+    operations: Operations | None = None
 
     async def resume(self) -> None:
         """Take up every open job, as if nothing had happened."""
@@ -95,6 +106,15 @@ class App:
         """Begin nothing more, and finish what can be finished soon."""
         await self.services.worker.stop(patience=_STEPS_PATIENCE)
         await self.services.presenter.stop(patience=_CARDS_PATIENCE)
+
+    @asynccontextmanager
+    async def watched(self, settings: Settings) -> AsyncGenerator[None]:
+        """Serve health, metrics and the operator's page within the block, if ``HTTP_PORT`` is set."""
+        if self.operations is None:
+            yield
+            return
+        async with self.operations.serving(settings, self.services, self.bot):
+            yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +145,20 @@ async def open_app(
     models: Iterable[ModelSpec] = MODELS,
 ) -> AsyncGenerator[App]:
     """Open everything but the connection to Discord. Migrates the database first."""
-    prices = settings.prices()
+    prices, operations = settings.prices(), _operations(settings)
     folders = _Folders.below(settings.data_dir)
     async with contextlib.AsyncExitStack() as stack:
         await asyncio.to_thread(migrate, settings.database_url, now=clock())
         database = wrap_database(open_database(settings.database_url))
         stack.push_async_callback(database.close)
-        registry = Registry.of(make_providers(settings, clock=clock), models)
+        observer = UNOBSERVED if operations is None else operations.meters
+        registry = Registry.of(make_providers(settings, clock=clock, observer=observer), models)
         stack.push_async_callback(registry.close)
         # apart, so that a member's picture never waits for a long encoding
         image_workers, video_workers = MediaWorkers(count=1, time_limit=30), MediaWorkers(count=1)
         stack.push_async_callback(image_workers.close)
         stack.push_async_callback(video_workers.close)
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        client = await stack.enter_async_context(httpx.AsyncClient(transport=LateTransport(), trust_env=False))
         videos = Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry))
         ground = _Ground(
             settings=settings,
@@ -146,17 +167,30 @@ async def open_app(
             dice=chance or random.Random(secrets.randbits(64)),  # noqa: S311 - it spreads requests, it guards nothing
             folders=folders,
             database=database,
-            member_keys=MemberKeys(await database.write(_secret_of_keys)),
+            member_keys=MemberKeys(await database.write(remembered.secret_of_member_keys)),
             registry=registry,
             images=Images(workers=image_workers),
             charts=Charts(workers=image_workers),
             videos=videos,
             sheets=Sheets(videos=videos, workers=image_workers),
-            bot=WanBot(shard_count=settings.shard_count, shard_ids=settings.shard_ids),
+            bot=WanBot(
+                shard_count=settings.shard_count,
+                shard_ids=settings.shard_ids,
+                http_trace=None if operations is None else operations.trace(),
+            ),
         )
         services = _services(ground)
         ground.bot.equip(services)
-        yield App(ground.bot, services)
+        yield App(ground.bot, services, operations)
+
+
+def _operations(settings: Settings) -> Operations | None:
+    """What operators can look at; loaded only for those who do: it takes time and memory."""
+    if settings.http_port is None:
+        return None
+    from bot.operations.serving import Operations  # noqa: PLC0415
+
+    return Operations()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +219,7 @@ def _services(ground: _Ground) -> Services:
     communities = Communities(database=database, default=default)
     members = Members(database=database)
     accounts = Accounts(member_keys=ground.member_keys)
-    pauses = Pauses(clock=clock)
+    pauses, durations = Pauses(clock=clock), Durations()
     chooser = Chooser(registry=registry, is_paused=pauses.is_paused)
     pricing = Pricing(
         credits_per_usd=settings.credits_per_usd,
@@ -208,17 +242,6 @@ def _services(ground: _Ground) -> Services:
         clock=clock,
         place_of=Threads(client=ground.bot, communities=communities, presenter=presenter).place_of,
     )
-    worker = Worker(
-        database=database,
-        registry=registry,
-        communities=communities,
-        presenter=presenter,
-        delivery=delivery,
-        pauses=pauses,
-        clock=clock,
-        chance=ground.dice.random,
-        media_path=ground.folders.inputs.joinpath,
-    )
     requests = Requests(
         database=database,
         communities=communities,
@@ -229,12 +252,41 @@ def _services(ground: _Ground) -> Services:
         clock=clock,
         chance=partial(ground.dice.getrandbits, 20),
     )
+    worker = Worker(
+        database=database,
+        registry=registry,
+        communities=communities,
+        presenter=presenter,
+        delivery=delivery,
+        durations=durations,
+        pauses=pauses,
+        clock=clock,
+        chance=ground.dice.random,
+        media_path=ground.folders.inputs.joinpath,
+        fallback=Fallback(
+            communities=communities,
+            requests=requests,
+            images=ground.images,
+            place_of=partial(place_of_job, ground.bot),
+            inputs=ground.folders.inputs,
+            clock=clock,
+            chance=partial(ground.dice.getrandbits, 22),
+        ),
+    )
     decisions = Decisions(
         database=database,
         communities=communities,
         accounts=accounts,
         member_keys=ground.member_keys,
         keep_days=settings.keep_days,
+        clock=clock,
+    )
+    latecomers = Latecomers(
+        database=database,
+        registry=registry,
+        presenter=presenter,
+        delivery=delivery,
+        is_paused=pauses.is_paused,
         clock=clock,
     )
     return Services(
@@ -258,15 +310,10 @@ def _services(ground: _Ground) -> Services:
             clock=clock,
         ),
         worker=worker,
-        latecomers=Latecomers(
-            database=database,
-            registry=registry,
-            presenter=presenter,
-            delivery=delivery,
-            is_paused=pauses.is_paused,
-            clock=clock,
-        ),
+        durations=durations,
+        latecomers=latecomers,
         leaving=Leaving(database=database, communities=communities, worker=worker, presenter=presenter, clock=clock),
+        orders=Orders(database=database, worker=worker, latecomers=latecomers, presenter=presenter),
         forgetting=Forgetting(
             database=database,
             members=members,
@@ -334,11 +381,6 @@ def _demo(settings: Settings, *, clock: Clock) -> DemoProvider:
     return DemoProvider(folder=settings.data_dir / "demo", seconds=settings.demo_seconds, now=clock)
 
 
-def _secret_of_keys(connection: Connection) -> str:
-    """The secret behind the hashes of deleted members; made when a database sees its first start."""
-    return remembered.recall_or_begin(connection, "secret of member keys", secrets.token_hex(32))
-
-
 async def run(settings: Settings) -> None:
     """Serve Discord until SIGTERM or SIGINT. Raises ``discord.LoginFailure`` for a token that isn't one."""
     if settings.discord_token is None:
@@ -353,7 +395,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _serve_until(stopped: asyncio.Event, settings: Settings, token: str) -> None:
-    async with open_app(settings) as app, app.bot:
+    async with open_app(settings) as app, app.bot, app.watched(settings):
         await _check_books(app.services.database)
         if await _done_before(stopped, _begin(app, token)):
             await _serve(app, token, stopped)
@@ -382,11 +424,12 @@ async def _done_before(stopped: asyncio.Event, work: Coroutine[None, None, None]
 async def _serve(app: App, token: str, stopped: asyncio.Event) -> None:
     """Keep the connection, the worker and the cards going until told to stop, or until one of them ends."""
     tasks: list[asyncio.Task[object]] = [
-        asyncio.create_task(compare_catalogue(app.services.registry, stopped), name="catalogue"),
+        asyncio.create_task(_do_what_can_wait(app, stopped), name="catalogue"),
         asyncio.create_task(app.bot.stay_connected(token), name="gateway"),
         asyncio.create_task(app.services.worker.run(), name="worker"),
         asyncio.create_task(app.services.presenter.run(), name="cards"),
         asyncio.create_task(app.services.latecomers.run(), name="late videos"),
+        asyncio.create_task(app.services.orders.run(), name="orders"),
         asyncio.create_task(app.services.retention.run(), name="retention"),
         asyncio.create_task(stopped.wait(), name="signal"),
     ]
@@ -404,7 +447,7 @@ async def _serve(app: App, token: str, stopped: asyncio.Event) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def make_providers(settings: Settings, *, clock: Clock) -> list[Provider]:
+def make_providers(settings: Settings, *, clock: Clock, observer: Observer = UNOBSERVED) -> list[Provider]:
     """Every provider that has its key, ``demo`` last."""
     providers: list[Provider] = []
     if settings.pixeldojo_api_key is not None:
@@ -413,6 +456,7 @@ def make_providers(settings: Settings, *, clock: Clock) -> list[Provider]:
                 api_key=settings.pixeldojo_api_key.get_secret_value(),
                 base_url=settings.pixeldojo_base_url,
                 requests_per_minute=settings.pixeldojo_requests_per_minute,
+                observer=observer,
             )
         )
     if settings.pixazo_api_key is not None:
@@ -422,6 +466,7 @@ def make_providers(settings: Settings, *, clock: Clock) -> list[Provider]:
                 base_url=settings.pixazo_base_url,
                 requests_per_minute=settings.pixazo_requests_per_minute,
                 kf2v_path=settings.pixazo_kf2v_path,
+                observer=observer,
             )
         )
     if settings.pixwith_api_key is not None:
@@ -430,6 +475,7 @@ def make_providers(settings: Settings, *, clock: Clock) -> list[Provider]:
                 api_key=settings.pixwith_api_key.get_secret_value(),
                 base_url=settings.pixwith_base_url,
                 requests_per_minute=settings.pixwith_requests_per_minute,
+                observer=observer,
             )
         )
     if settings.vtrix_api_key is not None:
@@ -439,6 +485,7 @@ def make_providers(settings: Settings, *, clock: Clock) -> list[Provider]:
                 base_url=settings.vtrix_base_url,
                 requests_per_minute=settings.vtrix_requests_per_minute,
                 body_shape=settings.vtrix_body_shape,
+                observer=observer,
             )
         )
     if settings.demo_provider:
@@ -450,6 +497,13 @@ def _trusted_hosts(settings: Settings, registry: Registry) -> frozenset[str]:
     """The hosts whose addresses may be private: those that the operator has named."""
     named = {host for provider in registry.providers.values() for host in provider.trusted_hosts}
     return frozenset(named | {urlsplit(settings.discord_api_url).hostname or ""})
+
+
+async def _do_what_can_wait(app: App, stopped: asyncio.Event) -> None:
+    """Once commands are answered: what would have kept them waiting."""
+    await app.bot.wait_until_ready()
+    await asyncio.to_thread(warm_up)
+    await compare_catalogue(app.services.registry, stopped)
 
 
 async def compare_catalogue(registry: Registry, stopped: asyncio.Event) -> None:

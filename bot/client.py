@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from discord.utils import MISSING
+from structlog.contextvars import bound_contextvars
 
 from bot.database import remembered
 from bot.database.engine import Database
@@ -44,7 +45,13 @@ class WanBot(commands.AutoShardedBot):
 
     services: Services
 
-    def __init__(self, *, shard_count: int | None = None, shard_ids: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        shard_count: int | None = None,
+        shard_ids: tuple[int, ...] | None = None,
+        http_trace: aiohttp.TraceConfig | None = None,
+    ) -> None:
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -57,6 +64,7 @@ class WanBot(commands.AutoShardedBot):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
+            http_trace=http_trace,
             shard_count=shard_count,
             shard_ids=list(shard_ids) if shard_ids is not None else None,  # pyright: ignore[reportArgumentType] - its default
         )
@@ -199,13 +207,22 @@ class WanBot(commands.AutoShardedBot):
 
 
 def _in_their_language(parse: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Let whatever answers an interaction speak its member's language: the tasks begin here, and inherit it."""
+    """Let whatever answers an interaction speak its member's language: the tasks begin here, and inherit it.
+
+    So do the lines that they log its id and its guild's.
+    """
 
     def parse_and_speak(payload: Any) -> None:
-        with speaking(payload.get("locale", ENGLISH)):
+        ids = {"interaction": payload.get("id"), "guild": payload.get("guild_id")}
+        with speaking(payload.get("locale", ENGLISH)), bound_contextvars(**_numbers(ids)):
             parse(payload)
 
     return parse_and_speak
+
+
+def _numbers(ids: Mapping[str, object]) -> dict[str, int]:
+    """Those that Discord gave, as we log them elsewhere."""
+    return {name: int(value) for name, value in ids.items() if isinstance(value, str) and value.isdecimal()}
 
 
 def _careful(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:

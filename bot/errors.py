@@ -22,11 +22,27 @@ class Refusal(Exception):  # noqa: N818 - it names what happened
         super().__init__(text)
         self.text = text
 
+    def saying(self, text: str) -> Refusal:
+        """The same in other words."""
+        return Refusal(text)
+
     @classmethod
     def of(cls, problems: Iterable[OptionProblem]) -> Refusal:
         """Name every option that can't be had."""
         line = _("**{option}**: {problem}")
         return cls("\n".join(line.format(option=say_name(each.option), problem=say(each.message)) for each in problems))
+
+
+class Unreachable(Refusal):
+    """A model can't be used at the moment, since its provider takes no jobs; another may do the same."""
+
+    def __init__(self, text: str, *, model: str) -> None:
+        super().__init__(text)
+        self.model = model
+
+    def saying(self, text: str) -> Unreachable:
+        """See ``Refusal``."""
+        return Unreachable(text, model=self.model)
 
 
 class AlreadyAccepted(Exception):  # noqa: N818

@@ -15,8 +15,10 @@ from bot.delivery.presenter import DiscordPresenter
 from bot.delivery.results import Results
 from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
+from bot.jobs.durations import Durations
 from bot.jobs.latecomers import Latecomers
 from bot.jobs.leaving import Leaving
+from bot.jobs.orders import Orders
 from bot.jobs.pauses import Pauses
 from bot.jobs.requests import Requests
 from bot.jobs.worker import Worker
@@ -49,8 +51,10 @@ class Services:
     presenter: DiscordPresenter
     results: Results
     worker: Worker
+    durations: Durations
     latecomers: Latecomers
     leaving: Leaving
+    orders: Orders
     forgetting: Forgetting
     exports: Exports
     retention: Retention

@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -75,6 +76,13 @@ def _is_database_address(value: str) -> bool:
         return False
     has_file = url.database not in {None, "", ":memory:"}
     return url.drivername == "postgresql" or (url.drivername == "sqlite" and not url.host and has_file)
+
+
+def _ip_address(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IP address of this machine, as in 127.0.0.1, or 0.0.0.0 for all of them") from None
 
 
 def _path_with_slash(value: str) -> str:
@@ -186,6 +194,7 @@ class Settings(BaseModel):
     )
     log_format: Annotated[Literal["console", "json"], BeforeValidator(_lower)] = Field("console", alias="LOG_FORMAT")
     http_port: int | None = Field(None, alias="HTTP_PORT", ge=1, le=65535)
+    http_address: Annotated[str, AfterValidator(_ip_address)] = Field("127.0.0.1", alias="HTTP_ADDRESS")
     web_token: Secret | None = Field(None, alias="WANBOT_WEB_TOKEN")
     keep_days: int = Field(30, alias="WANBOT_KEEP_DAYS", ge=1, le=3650)
     shard_count: int | None = Field(None, alias="SHARD_COUNT", ge=1, le=100_000)

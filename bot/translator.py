@@ -7,7 +7,7 @@ from typing import Final
 from discord import Locale
 from discord.app_commands import TranslationContextLocation, TranslationContextTypes, Translator, locale_str
 
-from bot.languages import name_in, text_in
+from bot.languages import CATALOGUES, name_in, text_in
 
 _NAMES: Final = frozenset(
     {
@@ -23,5 +23,7 @@ class CatalogueTranslator(Translator):
 
     async def translate(self, string: locale_str, locale: Locale, context: TranslationContextTypes) -> str | None:
         """The text in that language; None: as in English."""
+        if locale.value not in CATALOGUES:
+            return None
         say = name_in if context.location in _NAMES else text_in
         return say(locale.value, string.message)

@@ -27,7 +27,7 @@ from cogs.forms import Form, Forms, open_form
 from cogs.making import making_of
 from cogs.paging import PAGE_TEMPLATE, PageOf, turn_page
 from cogs.privacy import PrivacyButton
-from cogs.remaking import ask_to_delete, delete, edit, extend, make_again, refresh
+from cogs.remaking import ask_to_delete, delete, edit, extend, make_again, refresh, use_other
 from cogs.reports import ReportForm
 from cogs.status import history_page
 from cogs.video_forms import AnimateForm, ComposeForm, EditForm, ExtendForm
@@ -111,6 +111,7 @@ _ACTIONS: Final[Mapping[str, _Act]] = {
     "remove": ask_to_delete,
     "report": _report,
     "stop": _stop,
+    "use": use_other,
 }
 
 

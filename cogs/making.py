@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,9 +12,20 @@ import discord
 import structlog
 
 from bot.delivery import faults
-from bot.delivery.messages import GO, NO_MENTIONS, STOP, buttons, card_buttons, card_embed, card_files, closing_files
+from bot.delivery.cards import offer_text
+from bot.delivery.messages import (
+    GO,
+    NO_MENTIONS,
+    STOP,
+    Button,
+    buttons,
+    card_buttons,
+    card_embed,
+    card_files,
+    closing_files,
+)
 from bot.delivery.words import credits_text
-from bot.errors import AlreadyAccepted, Refusal
+from bot.errors import AlreadyAccepted, Refusal, Unreachable
 from bot.jobs import store
 from bot.jobs.job import Job, StoredMedia
 from bot.jobs.requests import Ask, Prepared
@@ -52,6 +63,15 @@ class _Question:
         return self.prepared.ask.guild_id, self.prepared.ask.user_id
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wording:
+    """How a question is put."""
+
+    #: what comes before it
+    why: str = ""
+    go: Button = GO
+
+
 @dataclass(frozen=True, slots=True)
 class _Picture:
     """Where a message's picture is."""
@@ -81,6 +101,7 @@ class Making:
         model: str | None,
         spoiler: bool,
         preset: PresetUse | None = None,
+        instead_of: Job | None = None,
     ) -> None:
         """Check, hold, store, and answer with the card; or ask first. Raises ``Refusal``."""
         check_permissions(interaction)
@@ -95,18 +116,20 @@ class Making:
             # what was hidden stays hidden
             spoiler=spoiler or any(map(_is_hidden, attached.values())),
             preset=preset,
+            instead_of=instead_of,
+            locale=None if interaction.guild_locale is None else str(interaction.guild_locale),
         )
         async with on_time(interaction):
-            prepared = await self._services.requests.prepare(ask)
-            if prepared.is_dear:
+            prepared, question = await self._prepared(ask)
+            if question is not None:
                 await self._check_funds(prepared)
             media = await self.uploads.take(
                 prepared.job_id, prepared.spec, attached, clip_limit=_clip_limit(interaction)
             )
-            accepted = None if prepared.is_dear else await self._accepted(prepared, media)
-        if accepted is None:
-            await self._ask_first(interaction, prepared, media)
-        else:
+            accepted = await self._accepted(prepared, media) if question is None else None
+        if question is not None:
+            await self._ask_first(interaction, prepared, media, question)
+        elif accepted is not None:
             await self._show(interaction, accepted)
 
     async def go(self, interaction: discord.Interaction[Any], job_id: str) -> None:
@@ -150,8 +173,28 @@ class Making:
         statement = await self._services.balances.of(ask.guild_id, ask.user_id, ask.place.role_ids)
         self._services.requests.check_funds(statement, prepared.quote)
 
+    async def _prepared(self, ask: Ask) -> tuple[Prepared, _Wording | None]:
+        """What can be had, and how to ask before it is begun; None: it needn't be asked. Raises ``Refusal``."""
+        requests = self._services.requests
+        try:
+            prepared = await requests.prepare(ask)
+        except Unreachable as refusal:
+            found = await requests.alternative(ask, model=refusal.model)
+            if found is None:
+                raise
+            prepared = await requests.prepare(replace(ask, model=found.spec.id, wish=found.wish))
+            go = Button(GO.action, offer_text(found.spec.name, prepared.quote), GO.style)
+            return prepared, _Wording(why=f"{refusal.text}\n{_why_changed(found.changed)}".rstrip(), go=go)
+        # the button has named a price, and it isn't that any more
+        is_other_price = ask.instead_of is not None and prepared.quote != ask.instead_of.offer_price
+        return prepared, _Wording() if prepared.is_dear or is_other_price else None
+
     async def _ask_first(
-        self, interaction: discord.Interaction[Any], prepared: Prepared, media: Mapping[str, StoredMedia]
+        self,
+        interaction: discord.Interaction[Any],
+        prepared: Prepared,
+        media: Mapping[str, StoredMedia],
+        wording: _Wording,
     ) -> None:
         ask = prepared.ask
         statement = await self._services.balances.of(ask.guild_id, ask.user_id, ask.place.role_ids)
@@ -169,7 +212,8 @@ class Making:
             await self.uploads.discard(job_id)
         question = _Question(prepared=prepared, media=media, asked_at=self._services.clock())
         self._questions[prepared.job_id] = question
-        question.message = await answer_privately(interaction, text, view=buttons(prepared.job_id, GO, STOP))
+        view = buttons(prepared.job_id, wording.go, STOP)
+        question.message = await answer_privately(interaction, f"{wording.why}\n{text}".strip(), view=view)
 
     async def _answered(self, interaction: discord.Interaction[Any], job_id: str) -> _Question:
         await self._forget_old()
@@ -202,10 +246,19 @@ class Making:
 
     async def _show(self, interaction: discord.Interaction[Any], accepted: tuple[Job, bool]) -> None:
         job, is_new = accepted
+        if job.replaces is not None:
+            await self._show_replaced(job.replaces)
         if is_new:
             await self._show_card(interaction, job)
         else:
             await self._adopt_card(interaction, job)
+
+    async def _show_replaced(self, job_id: str) -> None:
+        """Let the card of the job that gave way say so."""
+        old = await self._services.database.read(partial(store.load, job_id=job_id))
+        if old is not None:
+            self._services.worker.forget(old.id)
+            self._services.presenter.show(old)
 
     async def _show_card(self, interaction: discord.Interaction[Any], job: Job) -> None:
         """Answer with the card; if Discord takes no answer any more, the job is given up."""
@@ -263,6 +316,13 @@ def making_of(interaction: discord.Interaction[Any]) -> Making:
     making = cog.making
     assert isinstance(making, Making)  # noqa: S101 - for the type alone: it is loaded before any button
     return making
+
+
+def _why_changed(options: Sequence[str]) -> str:
+    if not options:
+        return ""
+    listed = ", ".join(f"`{name}`" for name in options)
+    return _("The nearest model can't do everything as you wished; it changes {options}.").format(options=listed)
 
 
 def _is_hidden(source: Source | None) -> bool:

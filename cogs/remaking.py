@@ -8,9 +8,11 @@ from typing import Any
 import discord
 
 from bot.delivery.messages import ERASE, NO_MENTIONS, buttons, card_buttons, card_embed
+from bot.delivery.words import member_text
 from bot.errors import Refusal
 from bot.jobs import store
-from bot.jobs.again import wish_of
+from bot.jobs.again import wish_again, wish_of
+from bot.jobs.alternatives import adapted
 from bot.jobs.job import Job
 from bot.languages import _
 from bot.services import Services
@@ -29,6 +31,27 @@ async def make_again(interaction: discord.Interaction[Any], services: Services, 
     sources = kept_sources(services, job)
     wish, spoiler = wish_of(job.request), job.request.spoiler
     await making_of(interaction).make(interaction, wish, sources, model=job.model, spoiler=spoiler)
+
+
+async def use_other(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
+    """Go on with the model that a card offers in place of one that can't be reached. Raises ``Refusal``."""
+    job = await kept_job(services, interaction, job_id)
+    if job.user_id != interaction.user.id:
+        text = _("This is {member}'s video; only they can choose another model for it.")
+        raise Refusal(text.format(member=member_text(job.user_id)))
+    spec = services.registry.models.get(job.offer_model or "")
+    if spec is None or not job.offers_another:
+        raise Refusal(_("It went on in this very moment; nothing was changed."))
+    limits = (await services.communities.of(job.guild_id)).limits
+    wish = adapted(spec, wish_again(job.request), limits)
+    await making_of(interaction).make(
+        interaction,
+        wish,
+        kept_sources(services, job),
+        model=spec.id,
+        spoiler=job.request.spoiler,
+        instead_of=job,
+    )
 
 
 async def edit(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:

@@ -18,10 +18,13 @@ without their request and traceback, and texts are searched for the key before t
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import math
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -29,11 +32,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from providers.addresses import Resolve, is_public, system_resolve, url_of
 from providers.budget import NoSlotSoon, Priority, RequestBudget
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
+from providers.observing import UNOBSERVED, Observer, observed
 from providers.statuses import Answer, ask_error, auth_failed, submit_error, upload_error, wait_named
 from providers.texts import Text
 from providers.vendor_words import MAX_MESSAGE, VendorWords, vendor_words, words_in
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from typing import BinaryIO
@@ -56,6 +61,11 @@ _HTTPS_PORT = 443
 #: characters; a shorter header value is a word, not a key
 _SHORTEST_SECRET = 4
 
+# httpcore looks for it a dozen times in each request, through every folder of the path when it isn't there
+if importlib.util.find_spec("sniffio") is None:
+    _modules: dict[str, Any] = sys.modules
+    _modules["sniffio"] = None
+
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 
@@ -65,7 +75,8 @@ class VendorAnswer(BaseModel):
     A vendor may repeat our key in any of them, so neither a fault nor a repr shows what stands there.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    # built when the first answer comes: a start has none to parse
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, defer_build=True)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
         return ()
@@ -104,6 +115,7 @@ class VendorHttp:
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         resolve: Resolve = system_resolve,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """Set up; nothing is sent yet.
 
@@ -119,6 +131,7 @@ class VendorHttp:
             max_answer_bytes: of a body; a longer one counts as not as documented.
             now: the wall clock, for a ``Retry-After`` that is a date.
             resolve: the addresses of a host that the vendor chose.
+            observer: is told how each request went.
 
         Raises:
             ValueError: the base URL or a header can't be used. The message holds neither.
@@ -128,12 +141,13 @@ class VendorHttp:
         self._headers = _checked_headers(name, headers)
         self._secrets = _secrets_in(self._headers)
         self.budget = budget or RequestBudget(requests_per_minute=requests_per_minute, concurrency=concurrency)
-        self._owns_client = client is None
-        self._client = client or _new_client()
+        self._given_client = client
+        self._own_client: httpx.AsyncClient | None = None
         self._auth_codes = auth_codes
         self._max_answer_bytes = max_answer_bytes
         self._now = now
         self._resolve = resolve
+        self._observer = observer
 
     def __repr__(self) -> str:
         return f"<VendorHttp {self.name}>"
@@ -148,12 +162,13 @@ class VendorHttp:
 
         Raises ``Unavailable`` (nothing was started), ``Refused``, ``AuthFailed``, or ``OutcomeUnknown``.
         """
-        got = await self._exchange("POST", path, json=json, submit=True)
-        if isinstance(got, Answer):
-            return self._parsed(got, answer, submit=True)
-        if isinstance(got, _NEVER_LEFT):
-            raise Unavailable(f"{self.name} can't be reached ({got})") from got
-        raise OutcomeUnknown(f"{self.name} gave no answer to a submission ({got})") from got
+        with observed(self._observer, self.name, "submit"):
+            got = await self._exchange("POST", path, json=json, submit=True)
+            if isinstance(got, Answer):
+                return self._parsed(got, answer, submit=True)
+            if isinstance(got, _NEVER_LEFT):
+                raise Unavailable(f"{self.name} can't be reached ({got})") from got
+            raise OutcomeUnknown(f"{self.name} gave no answer to a submission ({got})") from got
 
     async def ask(
         self,
@@ -170,10 +185,11 @@ class VendorHttp:
 
         Raises ``Unavailable``, ``AuthFailed``, or ``ContractBroken`` (``UnknownTask`` for a 404).
         """
-        got = await self._exchange(method, path, json=json, submit=False, urgent=urgent)
-        if isinstance(got, Answer):
-            return self._parsed(got, answer, submit=False)
-        raise Unavailable(f"{self.name} gave no answer ({got})") from got
+        with observed(self._observer, self.name, "ask"):
+            got = await self._exchange(method, path, json=json, submit=False, urgent=urgent)
+            if isinstance(got, Answer):
+                return self._parsed(got, answer, submit=False)
+            raise Unavailable(f"{self.name} gave no answer ({got})") from got
 
     async def upload(self, form: UploadForm, *, path: Path, filename: str, content_type: str) -> None:
         """POST a file to the store of the vendor's choice, as the last part of its form.
@@ -190,12 +206,12 @@ class VendorHttp:
         except OSError as error:
             reason = f"{self.name}: the file to upload can't be read ({type(error).__name__})"
             raise Refused(reason, advice=Text("Attach the picture again.")) from None
-        with file:
+        with file, observed(self._observer, self.name, "upload"):
             got = await self._uploaded(form, (filename, file, content_type))
-        if not isinstance(got, Answer):
-            raise Unavailable(f"{self.name}'s store gave no answer to an upload ({got})") from got
-        if not got.is_success:
-            raise upload_error(self.name, got)
+            if not isinstance(got, Answer):
+                raise Unavailable(f"{self.name}'s store gave no answer to an upload ({got})") from got
+            if not got.is_success:
+                raise upload_error(self.name, got)
 
     def redact(self, text: str) -> str:
         """Take our own key out of a vendor's text, should it repeat it."""
@@ -209,8 +225,16 @@ class VendorHttp:
 
     async def close(self) -> None:
         """Close the connections, unless the client was passed in."""
-        if self._owns_client:
-            await self._client.aclose()
+        if self._own_client is not None:
+            await self._own_client.aclose()
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        """An own one is made for the first request: a start has better things to do."""
+        if self._given_client is not None:
+            return self._given_client
+        self._own_client = self._own_client or _new_client()
+        return self._own_client
 
     async def _exchange(
         self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool, urgent: bool = False
@@ -375,4 +399,32 @@ def _secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
 def _new_client() -> httpx.AsyncClient:
     # A kept connection that the vendor closes in the instant in which we use it looks like a lost
     # submission. At this pace a new one for each request costs nothing.
-    return httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
+    return httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), verify=trusted_certificates())
+
+
+class LateTransport(httpx.AsyncBaseTransport):
+    """How a client gets anywhere, without proxies; nothing of it is loaded before the first request."""
+
+    def __init__(self) -> None:
+        self._transport: httpx.AsyncHTTPTransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        self._transport = self._transport or httpx.AsyncHTTPTransport(verify=trusted_certificates(), trust_env=False)
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._transport is not None:
+            await self._transport.aclose()
+
+
+@lru_cache(maxsize=1)
+def trusted_certificates() -> ssl.SSLContext:
+    """What every client of ours checks certificates with; reading them takes a while."""
+    return httpx.create_ssl_context()
+
+
+def warm_up() -> None:
+    """Load in a thread what the first request would keep the event loop waiting for."""
+    httpx.AsyncHTTPTransport(verify=trusted_certificates())

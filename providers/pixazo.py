@@ -20,6 +20,7 @@ from providers.contract import Provider
 from providers.dashscope import Kind, Wire
 from providers.errors import AuthFailed, ContractBroken, Refused
 from providers.http import VendorAnswer, VendorHttp
+from providers.observing import UNOBSERVED, Observer
 from providers.statuses import UnknownTask
 from providers.types import Finished, Pending, Submission
 
@@ -111,6 +112,7 @@ class Pixazo(Provider):
         requests_per_minute: int | None = DEFAULT_REQUESTS_PER_MINUTE,
         kf2v_path: str | None = None,
         client: httpx.AsyncClient | None = None,
+        observer: Observer = UNOBSERVED,
     ) -> Pixazo:
         """Make a provider from its settings.
 
@@ -121,6 +123,7 @@ class Pixazo(Provider):
             kf2v_path: where first and last frames are sent, from its slash on; the vendor prints it nowhere,
                 and without it that model isn't offered.
             client: instead of an own one; it isn't closed here.
+            observer: is told how each request went.
 
         Raises:
             ValueError: key, base URL or path can't be used. The message holds none of them.
@@ -133,6 +136,7 @@ class Pixazo(Provider):
             headers={"Ocp-Apim-Subscription-Key": api_key, "Cache-Control": "no-cache"},
             requests_per_minute=requests_per_minute,
             client=client,
+            observer=observer,
             auth_codes=dashscope.AUTH_CODES,
         )
         return cls(http=http, kf2v_path=kf2v_path)

@@ -28,6 +28,7 @@ from providers.answers import Amount, Once, TaskId, first_link, none_if_unreadab
 from providers.contract import Provider
 from providers.errors import ContractBroken, Refused
 from providers.http import VendorAnswer, VendorHttp
+from providers.observing import UNOBSERVED, Observer
 from providers.statuses import UnknownTask
 from providers.types import Cost, CostUnit, Finished, KnownTask, Mode, Pending, Rejected, Submission
 
@@ -180,6 +181,7 @@ class PixelDojo(Provider):
         base_url: str = DEFAULT_BASE_URL,
         requests_per_minute: int | None = DEFAULT_REQUESTS_PER_MINUTE,
         client: httpx.AsyncClient | None = None,
+        observer: Observer = UNOBSERVED,
     ) -> PixelDojo:
         """Make a provider from its settings.
 
@@ -192,6 +194,7 @@ class PixelDojo(Provider):
             headers={"Authorization": f"Bearer {api_key}"},
             requests_per_minute=requests_per_minute,
             client=client,
+            observer=observer,
             # an older version of the API says it with 403
             auth_codes=frozenset({"insufficient_credits"}),
         )

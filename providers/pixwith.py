@@ -21,6 +21,7 @@ from providers.answers import Once, TaskId, first_link, none_if_unreadable
 from providers.contract import Provider
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.http import UploadForm, VendorAnswer, VendorHttp
+from providers.observing import UNOBSERVED, Observer
 from providers.statuses import DEFAULT_RETRY_AFTER
 from providers.texts import Text
 from providers.types import Finished, Mode, Pending, Rejected, Submission
@@ -150,6 +151,7 @@ class Pixwith(Provider):
         base_url: str = DEFAULT_BASE_URL,
         requests_per_minute: int | None = DEFAULT_REQUESTS_PER_MINUTE,
         client: httpx.AsyncClient | None = None,
+        observer: Observer = UNOBSERVED,
     ) -> Pixwith:
         """Make a provider from its settings.
 
@@ -162,6 +164,7 @@ class Pixwith(Provider):
             headers={"Api-Key": api_key},
             requests_per_minute=requests_per_minute,
             client=client,
+            observer=observer,
         )
         return cls(http=http)
 

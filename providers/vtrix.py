@@ -24,6 +24,7 @@ from providers.contract import Provider
 from providers.dashscope import Kind, Wire
 from providers.errors import AuthFailed, ContractBroken, ProviderError, Refused
 from providers.http import VendorAnswer, VendorHttp
+from providers.observing import UNOBSERVED, Observer
 from providers.statuses import UnknownTask
 from providers.types import Cost, CostUnit, Finished, Pending, Submission
 from providers.vendor_words import VendorWords
@@ -112,6 +113,7 @@ class Vtrix(Provider):
         requests_per_minute: int | None = DEFAULT_REQUESTS_PER_MINUTE,
         body_shape: BodyShape = "flat",
         client: httpx.AsyncClient | None = None,
+        observer: Observer = UNOBSERVED,
     ) -> Vtrix:
         """Make a provider from its settings.
 
@@ -121,6 +123,7 @@ class Vtrix(Provider):
             requests_per_minute: submits and polls together; None: no limit.
             body_shape: ``flat`` as the document reads, or ``wrapped`` as the vendor's command line sends it.
             client: instead of an own one; it isn't closed here.
+            observer: is told how each request went.
 
         Raises:
             ValueError: key or base URL can't be used. The message holds neither.
@@ -131,6 +134,7 @@ class Vtrix(Provider):
             headers={"Authorization": f"Bearer {api_key}"},
             requests_per_minute=requests_per_minute,
             client=client,
+            observer=observer,
             auth_codes=dashscope.AUTH_CODES,
         )
         return cls(http=http, body_shape=body_shape)

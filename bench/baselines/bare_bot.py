@@ -20,7 +20,18 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-_LIBRARIES: Final = ("httpx", "sqlalchemy", "sqlalchemy.dialects.sqlite", "pydantic", "structlog", "dotenv")
+_LIBRARIES: Final = (
+    "discord.ext.commands",
+    "dotenv",
+    # httpx loads it with its first client
+    "httpcore",
+    "httpx",
+    "pydantic.main",
+    "sqlalchemy",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.dialects.sqlite",
+    "structlog",
+)
 
 
 class BareBot(discord.AutoShardedClient):

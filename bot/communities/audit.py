@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from bot.database.tables import audit
+
+#: who acts on the command line and has no id of Discord's: members' are above 0, what is left of deleted ones below
+OPERATOR: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +21,7 @@ class Deed:
 
     guild_id: int
     actor_id: int
-    #: applied once for each
+    #: applied once for each; None: there is none, and each is another deed
     interaction_id: int | None
     #: ``credits.grant``, ``models.allow``
     action: str
@@ -60,8 +64,10 @@ def record(connection: Connection, deed: Deed, *, now: datetime) -> None:
     connection.execute(insert(audit).values(values))
 
 
-def was_done(connection: Connection, interaction_id: int) -> bool:
+def was_done(connection: Connection, interaction_id: int | None) -> bool:
     """Whether this interaction has changed something already."""
+    if interaction_id is None:
+        return False
     return connection.execute(select(audit.c.id).where(audit.c.interaction_id == interaction_id)).first() is not None
 
 
@@ -70,6 +76,17 @@ def has(connection: Connection, deed: Deed) -> bool:
     same = (audit.c.guild_id == deed.guild_id, audit.c.actor_id == deed.actor_id, audit.c.action == deed.action)
     query = select(audit.c.id).where(*same, audit.c.target == deed.target, audit.c.after == deed.after)
     return connection.execute(query).first() is not None
+
+
+def by_operator(connection: Connection, *, after: int) -> Sequence[tuple[int, Deed]]:
+    """What was done on the command line, in any guild: the rows with a higher number, in order."""
+    query = select(audit).where(audit.c.id > after, audit.c.actor_id == OPERATOR).order_by(audit.c.id)
+    return [(row["id"], _deed(row)) for row in connection.execute(query).mappings()]
+
+
+def newest(connection: Connection) -> int:
+    """The number of the last row; 0: there is none."""
+    return connection.execute(select(func.max(audit.c.id))).scalar() or 0
 
 
 def page(
@@ -91,20 +108,18 @@ def page(
     if action is not None:
         query = query.where((audit.c.action == action) | audit.c.action.startswith(f"{action}.", autoescape=True))
     rows = connection.execute(query.order_by(audit.c.id.desc()).limit(most).offset(skip)).mappings()
-    return [
-        Row(
-            deed=Deed(
-                guild_id=row["guild_id"],
-                actor_id=row["actor_id"],
-                interaction_id=row["interaction_id"],
-                action=row["action"],
-                target=row["target"],
-                before=row["before"],
-                after=row["after"],
-                reason=row["reason"],
-                entry_id=row["entry_id"],
-            ),
-            created_at=row["created_at"],
-        )
-        for row in rows
-    ]
+    return [Row(deed=_deed(row), created_at=row["created_at"]) for row in rows]
+
+
+def _deed(row: RowMapping) -> Deed:
+    return Deed(
+        guild_id=row["guild_id"],
+        actor_id=row["actor_id"],
+        interaction_id=row["interaction_id"],
+        action=row["action"],
+        target=row["target"],
+        before=row["before"],
+        after=row["after"],
+        reason=row["reason"],
+        entry_id=row["entry_id"],
+    )

@@ -37,11 +37,11 @@ _LONGEST_TARGET: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who decides, and with which interaction."""
+    """Who decides, and with which interaction; None: the operator, on the command line."""
 
     guild_id: int
     user_id: int
-    interaction_id: int
+    interaction_id: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

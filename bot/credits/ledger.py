@@ -247,8 +247,8 @@ def movements(connection: Connection, account: Account, *, since: datetime) -> M
     )
 
 
-def mismatches(connection: Connection, *, only_held: bool = False) -> Sequence[Mismatch]:
-    """Compare every account (or only those with something held) with the sum of its entries."""
+def mismatches(connection: Connection, *, only_held: bool = False, within: range | None = None) -> Sequence[Mismatch]:
+    """Compare every account (or only those with something held, or with such ids) with the sum of its entries."""
     entry = ledger_entries.c
     sums = select(
         entry.account_id,
@@ -259,6 +259,9 @@ def mismatches(connection: Connection, *, only_held: bool = False) -> Sequence[M
     chosen = accounts.c.held > 0 if only_held else true()
     if only_held:
         sums = sums.where(entry.account_id.in_(select(accounts.c.id).where(chosen)))
+    if within is not None:
+        chosen = and_(chosen, accounts.c.id >= within.start, accounts.c.id < within.stop)
+        sums = sums.where(entry.account_id >= within.start, entry.account_id < within.stop)
     summed = sums.subquery()
     pairs = [(accounts.c[name], func.coalesce(summed.c[name], 0)) for name in ("available", "held", "allowance")]
     query = (

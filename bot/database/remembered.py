@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from sqlalchemy import Connection, select
 
 from bot.database.tables import remembered
@@ -22,3 +24,8 @@ def recall_or_begin(connection: Connection, name: str, value: str) -> str:
     """What was remembered under a name; if nothing was, this value from now on, whoever asks."""
     insert_if_absent(connection, remembered, name=name, value=value)
     return connection.execute(select(remembered.c.value).where(remembered.c.name == name)).scalar_one()
+
+
+def secret_of_member_keys(connection: Connection) -> str:
+    """The secret behind the hashes of deleted members; made when a database sees its first start."""
+    return recall_or_begin(connection, "secret of member keys", secrets.token_hex(32))

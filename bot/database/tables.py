@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     Dialect,
     ForeignKey,
     Index,
@@ -19,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    event,
     text,
 )
 
@@ -60,6 +63,19 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_name)s",
     }
 )
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Make an index of some rows only. PostgreSQL's dialect is loaded when it is needed: see ``_tell_postgres``."""
+    return {"sqlite_where": text(condition), "info": {"where": condition}}
+
+
+@event.listens_for(metadata, "before_create")
+def _tell_postgres(target: MetaData, connection: Connection, **_: object) -> None:
+    if connection.dialect.name == "postgresql":
+        for index in (index for table in target.tables.values() for index in table.indexes if "where" in index.info):
+            index.dialect_options["postgresql"]["where"] = text(index.info["where"])
+
 
 #: SQLite numbers rows by itself only in a column of type INTEGER
 _RowId = BigInteger().with_variant(Integer, "sqlite")
@@ -143,22 +159,19 @@ ledger_entries = Table(
         "uq_ledger_entries_one_hold",
         "job_id",
         unique=True,
-        sqlite_where=text("kind = 'hold'"),
-        postgresql_where=text("kind = 'hold'"),
+        **_where("kind = 'hold'"),
     ),
     Index(
         "uq_ledger_entries_one_resolution",
         "job_id",
         unique=True,
-        sqlite_where=text("kind IN ('settle', 'release')"),
-        postgresql_where=text("kind IN ('settle', 'release')"),
+        **_where("kind IN ('settle', 'release')"),
     ),
     Index(
         "uq_ledger_entries_one_refund",
         "job_id",
         unique=True,
-        sqlite_where=text("kind = 'refund'"),
-        postgresql_where=text("kind = 'refund'"),
+        **_where("kind = 'refund'"),
     ),
 )
 
@@ -241,6 +254,9 @@ jobs = Table(
     Column("advice", Text),
     # ids of models that could do the same, separated by spaces
     Column("alternatives", Text),
+    # the nearest of them, and its price in credits: what the card's button offers
+    Column("offer_model", String(80)),
+    Column("offer_price", BigInteger),
     Column("ended_at", Instant),
     # an expired job: until when a late video is looked for
     Column("late_until", Instant),
@@ -258,8 +274,7 @@ jobs = Table(
         "ix_jobs_open",
         "state",
         "created_at",
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
+        **_where("ended_at IS NULL"),
     ),
     # one job at most goes on in place of another
     Index("uq_jobs_replaces", "replaces", unique=True),
@@ -268,14 +283,12 @@ jobs = Table(
     Index(
         "ix_jobs_late",
         "late_until",
-        sqlite_where=text("late_until IS NOT NULL"),
-        postgresql_where=text("late_until IS NOT NULL"),
+        **_where("late_until IS NOT NULL"),
     ),
     Index(
         "ix_jobs_kept",
         "ended_at",
-        sqlite_where=text("purged_at IS NULL AND ended_at IS NOT NULL"),
-        postgresql_where=text("purged_at IS NULL AND ended_at IS NOT NULL"),
+        **_where("purged_at IS NULL AND ended_at IS NOT NULL"),
     ),
 )
 

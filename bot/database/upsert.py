@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 def insert_if_absent(connection: Connection, table: Table, **values: object) -> bool:
     """Insert a row unless a unique key of it is there; tells whether it was inserted."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    inserted = insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
+    inserted = _insert(connection, table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
     # not rowcount, which PostgreSQL's driver doesn't tell here
     return connection.execute(inserted).first() is not None
 
 
 def insert_or_replace(connection: Connection, table: Table, **values: object) -> None:
     """Insert a row, or give the row with the same primary key these values."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     keys = [column.name for column in table.primary_key]
     rest = {name: value for name, value in values.items() if name not in keys}
-    connection.execute(insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=rest))
+    connection.execute(_insert(connection, table).values(values).on_conflict_do_update(index_elements=keys, set_=rest))
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - where it isn't used, it isn't loaded
+
+    return postgresql.insert(table)

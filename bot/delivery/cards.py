@@ -17,6 +17,8 @@ _PROMPT: Final = 1000
 #: characters; Discord's own limit of a field
 _FIELD: Final = 1024
 _BAR: Final = 12
+#: characters; Discord's own limit of a button's label
+_LABEL: Final = 80
 
 #: In place of a prompt whose time was over.
 NOT_KEPT: Final = N_("The prompt isn't kept any more.")
@@ -65,12 +67,14 @@ _SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.UNDELIVERABLE: N_("The video couldn't be posted here. It is kept: `/wan history` has it."),
     # a moderator may have done it
     Reason.BY_MEMBER: N_("It was stopped."),
+    Reason.BY_OPERATOR: N_("The people who run this bot have ended it."),
     Reason.GUILD_GONE: N_("The bot has left this community."),
     Reason.RESTORED: N_("The bot's records were restored from an older copy, so it doesn't go on. Try again."),
     Reason.OUR_FAULT: N_("Something on our side kept failing; the people who run this bot have been told."),
     Reason.UNANSWERED: N_("Discord was too slow. Try again."),
     Reason.NOT_REACHED: N_("The provider couldn't be reached for a whole day. Try another model."),
     Reason.MODEL_GONE: N_("This model isn't offered any more. Choose another with `/wan models`."),
+    Reason.REPLACED: N_("It goes on with another model, on a card of its own."),
     Reason.IMAGE_GONE: N_("The attached picture isn't there any more. Send it again."),
 }
 
@@ -96,6 +100,8 @@ class Card:
     can_cancel: bool
     #: the language that it is written in
     locale: str = ENGLISH
+    #: what the button reads that goes on with another model; None: there is none
+    offer: str | None = None
 
 
 def card(job: Job, *, spec: ModelSpec | None, sight: Sight, can_cancel_running: bool) -> Card:
@@ -105,6 +111,7 @@ def card(job: Job, *, spec: ModelSpec | None, sight: Sight, can_cancel_running: 
         (_("Model"), spec.name if spec is not None else job.model),
         (_("Price"), _price(job)),
         (_("Options"), kept_options(job)),
+        *_origin(job),
         *_notes(job.request),
     )
     return Card(
@@ -168,13 +175,21 @@ def message_link(guild_id: int, channel_id: int, message_id: int) -> str:
 def _status(job: Job, sight: Sight) -> str:
     if job.state is State.RUNNING:
         return _running(sight)
+    if job.state is State.QUEUED and job.offers_another:
+        return _("The provider can't be reached at the moment; it is tried again and again")
     if job.state is State.QUEUED and sight.place is not None:
         return _("Place {place} in the queue").format(place=sight.place)
-    if job.state is State.SUCCEEDED and job.result_message_id is not None:
-        return _watch(job)
-    if job.state is State.EXPIRED and job.result_message_id is not None:
-        return _("It came late, so it is free. {watch}").format(watch=_watch(job))
+    if not job.state.is_open and job.result_message_id is not None:
+        return _posted(job)
     return _(_PLAIN_STATUS.get(job.state, "")) or _ending(job)
+
+
+def _posted(job: Job) -> str:
+    if job.state is State.SUCCEEDED:
+        return _watch(job)
+    if job.state is State.EXPIRED:
+        return _("It came late, so it is free. {watch}").format(watch=_watch(job))
+    return _("It was posted after all, free. {watch}").format(watch=_watch(job))
 
 
 def _watch(job: Job) -> str:
@@ -218,6 +233,17 @@ def _price(job: Job) -> str:
     if job.state.is_open:
         return _("{price}, taken when the video is posted").format(price=price)
     return price if job.state is State.SUCCEEDED else _("Nothing; {price} went back").format(price=price)
+
+
+def offer_text(model_name: str, price: int) -> str:
+    """The label of the button that goes on with another model."""
+    return shortened(_("Use {model} for {credits}").format(model=model_name, credits=credits_text(price)), _LABEL)
+
+
+def _origin(job: Job) -> tuple[tuple[str, str], ...]:
+    if job.replaces is None:
+        return ()
+    return ((_("In place of another"), _("The first model couldn't be reached; its credits went back.")),)
 
 
 def _notes(request: Request) -> tuple[tuple[str, str], ...]:

@@ -66,10 +66,11 @@ def buttons(job_id: str, *chosen: Button) -> discord.ui.View:
 
 
 def card_buttons(card: Card, job_id: str) -> discord.ui.View:
-    """The buttons of a card, in its own language; none once the job has ended."""
+    """The buttons of a card, in its own language; none once the job has ended, unless another model could do it."""
+    offer = [Button("use", card.offer, discord.ButtonStyle.primary)] if card.offer else []
     cancel = [CANCEL] if card.can_cancel else []
     with speaking(card.locale):
-        return buttons(job_id, *cancel, *([REFRESH] if card.is_open else []))
+        return buttons(job_id, *offer, *cancel, *([REFRESH] if card.is_open else []))
 
 
 def result_buttons(job_id: str) -> discord.ui.View:

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Any, Final
 import discord
 import structlog
 from discord.utils import MISSING
+from structlog.contextvars import bind_contextvars
 
 from bot.clock import Clock
 from bot.communities.rules import Community
 from bot.database.engine import Database
 from bot.delivery import faults
-from bot.delivery.cards import WORDS, Card, card
+from bot.delivery.cards import WORDS, Card, card, offer_text
 from bot.delivery.edits import Edit, Edits
 from bot.delivery.messages import (
     DETAILS,
@@ -37,7 +39,7 @@ from bot.delivery.messages import (
 )
 from bot.errors import Refusal
 from bot.jobs import store
-from bot.jobs.job import Job, State
+from bot.jobs.job import Job, State, ids_of
 from bot.jobs.lifecycle import Posted, PostTrouble
 from bot.jobs.presenting import NOTHING_MORE, CardGone, NotNow, Sight
 from bot.languages import ENGLISH, _, in_every_language, say, speaking
@@ -90,15 +92,22 @@ class DiscordPresenter:
 
     def speaking_in(self, guild_id: int) -> AbstractContextManager[None]:
         """Say everything in the language of a guild within the block: what is public there."""
-        guild = self._client.get_guild(guild_id)
-        return speaking(ENGLISH if guild is None else str(guild.preferred_locale))
+        return speaking(self._locale_in(guild_id) or ENGLISH)
 
     def card_of(self, job: Job, sight: Sight = NOTHING_MORE) -> Card:
         """What the job's card says now, in the language of its guild."""
         spec = self._registry.every.get(job.model)
         can_cancel = spec is not None and self._registry.provider_of(spec).can_cancel
-        with self.speaking_in(job.guild_id):
-            return card(job, spec=spec, sight=sight, can_cancel_running=can_cancel)
+        with self._speaking_of(job):
+            shown = card(job, spec=spec, sight=sight, can_cancel_running=can_cancel)
+            return replace(shown, offer=self._offer(job))
+
+    def _offer(self, job: Job) -> str | None:
+        """What the button for another model reads; None: the card has none."""
+        spec = self._registry.models.get(job.offer_model or "")
+        if spec is None or job.offer_price is None or not job.offers_another:
+            return None
+        return offer_text(spec.name, job.offer_price)
 
     def show(self, job: Job, sight: Sight = NOTHING_MORE) -> None:
         """See ``Presenter``."""
@@ -120,7 +129,7 @@ class DiscordPresenter:
             if found is not None:
                 return found.id
             shown = self.card_of(job)
-            with self.speaking_in(job.guild_id):
+            with self._speaking_of(job):
                 files = card_files(job, self._folder)
             message = await self._channel(job).send(
                 embed=card_embed(shown),
@@ -207,6 +216,8 @@ class DiscordPresenter:
 
     async def _send(self, edit: Edit) -> None:
         job, shown = edit.job, edit.card
+        # each edit is a task of its own, so what is bound ends with it
+        bind_contextvars(**ids_of(job))
         try:
             message = self._channel(job).get_partial_message(job.card_message_id or 0)
             await message.edit(embed=card_embed(shown), view=card_buttons(shown, job.id), allowed_mentions=NO_MENTIONS)
@@ -272,6 +283,8 @@ class DiscordPresenter:
             return PostTrouble.UNKNOWABLE
         seen = 0
         try:
+            if job.result_message_id is not None and await self._stands(job, job.result_message_id):
+                return Posted(job.result_message_id)
             async for message in self._messages_after(job, _before_attempt(job), channel_id=job.video_channel_id):
                 seen += 1
                 if self._is_own(message) and has_button_of(message.components, job.id, DETAILS.action):
@@ -293,7 +306,7 @@ class DiscordPresenter:
         # the card's thread stands below it, and a message replies in its own channel only
         reference: Any = card_message if job.result_channel_id is None else None
         try:
-            with self.speaking_in(job.guild_id):
+            with self._speaking_of(job):
                 text = result_text(job, is_link=video is None, is_mentioned=wants.notify)
                 view = result_buttons(job.id)
                 files = [] if video is None else [result_file(job, video)]
@@ -358,6 +371,25 @@ class DiscordPresenter:
         except faults.DISCORD_ERRORS as error:
             log.warning("the log channel can't be written to", guild=community.guild_id, why=str(error))
             return False
+        return True
+
+    def _speaking_of(self, job: Job) -> AbstractContextManager[None]:
+        """Say what is public of a job, also before Discord has told of its guild."""
+        return speaking(self._locale_in(job.guild_id) or job.request.locale or ENGLISH)
+
+    def _locale_in(self, guild_id: int) -> str | None:
+        guild = self._client.get_guild(guild_id)
+        return None if guild is None or guild.unavailable else str(guild.preferred_locale)
+
+    async def _stands(self, job: Job, message_id: int) -> bool:
+        """Whether a message is still there, in the channel of the job's video."""
+        channel = self._client.get_partial_messageable(job.video_channel_id, guild_id=job.guild_id)
+        try:
+            await channel.fetch_message(message_id)
+        except discord.NotFound as error:
+            if faults.code_of(error) == faults.UNKNOWN_MESSAGE:
+                return False
+            raise
         return True
 
     def _can_read_history(self, job: Job) -> bool:

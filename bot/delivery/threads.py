@@ -57,8 +57,9 @@ class Threads:
         self._told.add(channel.id)
         with self._presenter.speaking_in(community.guild_id):
             text = _(
-                "I can't open threads in {channel}, so videos are posted in the channel itself. Allow me **Create "
-                "Public Threads** and **Send Messages in Threads** there, or use `/wan-admin options set threads:False`."
+                "I can't open threads in {channel}, so videos are posted in the channel itself. Allow me "
+                "**Create Public Threads** and **Send Messages in Threads** there, or use `/wan-admin options set "
+                "threads:False`."
             )
             text = text.format(channel=channel.mention)
         await self._presenter.tell_moderators(community, text)

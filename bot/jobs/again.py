@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.jobs.job import Job, Request
 from bot.members.presets import PresetOptions
@@ -44,6 +44,11 @@ def wish_of(request: Request) -> Wish:
         enhance_prompt=request.enhance_prompt,
         settings=settings_text(request.parameters),
     )
+
+
+def wish_again(request: Request) -> Wish:
+    """The same wish once more, with its seed: nothing was made of it."""
+    return replace(wish_of(request), seed=request.seed)
 
 
 def preset_options(job: Job) -> PresetOptions:

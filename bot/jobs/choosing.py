@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from bot.communities import describing
 from bot.communities.rules import Community, Place
-from bot.errors import Refusal
+from bot.errors import Refusal, Unreachable
 from bot.jobs.alternatives import able_models
 from bot.languages import _
-from providers.options import OptionProblem, OptionsRefused
+from providers.options import MODE_NAMES, OptionProblem, OptionsRefused, one_of
 from providers.registry import Registry
 from providers.texts import Text
 from providers.types import Mode, ModelSpec
+
+
+#: what to change when nothing starts from this: the first that some model can (None: whatever they can)
+_CHANGES: Final[Mapping[Mode, Sequence[tuple[Mode | None, str, Text]]]] = {
+    Mode.TEXT: (
+        (Mode.IMAGE, "image", Text("No model here makes a video from text alone: attach a first image.")),
+        (Mode.FIRST_LAST, "image", Text("No model here makes a video from text alone: attach two images.")),
+        (None, "video", Text("No model here makes a video from text alone: attach a clip.")),
+    ),
+    Mode.IMAGE: (
+        (Mode.TEXT, "image", Text("No model here starts from an image: leave it out.")),
+        (Mode.FIRST_LAST, "last_image", Text("No model here starts from one image alone: attach a last one too.")),
+        (None, "image", Text("No model here starts from an image: attach a clip in `video` instead.")),
+    ),
+    Mode.FIRST_LAST: (
+        (Mode.IMAGE, "last_image", Text("No model here takes a last image: leave it out.")),
+        (Mode.TEXT, "image", Text("No model here takes images: leave both out.")),
+        (None, "image", Text("No model here takes images: attach a clip in `video` instead.")),
+    ),
+    Mode.EXTEND: (
+        (Mode.TEXT, "video", Text("No model here continues a clip: leave it out.")),
+        (Mode.IMAGE, "video", Text("No model here continues a clip: attach a picture in `image` instead.")),
+        (None, "video", Text("No model here continues a clip: attach two images instead.")),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +62,7 @@ class Chooser:
             why = self._what_is_wrong(model, community, place)
             raise Refusal(_("**model**: {why}. You can use: {models}.").format(why=why, models=names))
         if self.is_paused(spec.provider):
-            raise Refusal(self._paused(spec, usable))
+            raise Unreachable(self._paused(spec, usable), model=spec.id)
         return spec
 
     def suiting(self, mode: Mode, community: Community, place: Place, *, last: str | None) -> ModelSpec:
@@ -57,7 +83,7 @@ class Chooser:
             raise Refusal(_("No model may be used here. Ask a moderator to allow one with `/wan-admin models allow`."))
         fitting = [spec for spec in usable if mode in spec.modes]
         if not fitting:
-            raise OptionsRefused([_why_none_can(mode)])
+            raise OptionsRefused([_why_none_can(mode, usable)])
         if not any(map(community.can_make, fitting)):
             raise Refusal(_why_none_may(community))
         raise Refusal(
@@ -66,6 +92,14 @@ class Chooser:
                 "told. Try again later."
             )
         )
+
+    def who_can(self, mode: Mode, community: Community, place: Place) -> str:
+        """Which models that may be used here can start from this, in a sentence; empty: none."""
+        usable = self.usable(community, place)
+        able = able_models(usable, mode=mode, community=community, place=place, is_paused=self.is_paused)
+        if not able:
+            return ""
+        return _("Models here that can: {models}.").format(models=", ".join(f"`{spec.id}`" for spec in able))
 
     def _what_is_wrong(self, model: str, community: Community, place: Place) -> str:
         """Why a model can't be used."""
@@ -90,15 +124,13 @@ class Chooser:
         return _("{paused} Meanwhile you can use: {models}.").format(paused=paused, models=others)
 
 
-def _why_none_can(mode: Mode) -> OptionProblem:
-    """No model that may be used here can start from what is attached."""
-    option, what = {
-        Mode.TEXT: ("image", Text("No model here makes a video from text alone: attach a first image.")),
-        Mode.IMAGE: ("image", Text("No model here starts from an image: leave it out.")),
-        Mode.FIRST_LAST: ("last_image", Text("No model here takes a last image: leave it out.")),
-        Mode.EXTEND: ("video", Text("No model here continues a clip: leave it out.")),
-    }[mode]
-    return OptionProblem(option, Text("{what} `/wan models` shows what each can start from.", what=what))
+def _why_none_can(mode: Mode, usable: Iterable[ModelSpec]) -> OptionProblem:
+    """No model that may be used here can start from what is attached: which option to change, and what would do."""
+    able = {each for spec in usable for each in spec.modes}
+    option, what = next((option, what) for needed, option, what in _CHANGES[mode] if needed is None or needed in able)
+    accepted = one_of(name for each, name in MODE_NAMES.items() if each in able)
+    text = Text("{what} Models here start from {accepted}; `/wan models` shows which.", what=what, accepted=accepted)
+    return OptionProblem(option, text)
 
 
 def _why_none_may(community: Community) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ _LOOKS_TO_LEARN: Final = 9.0
 _NEWS: Final = 0.2
 #: what a member is told of a kind: most jobs take between the first two, few longer than the last
 _EARLY, _LATE, _SLOW = 0.2, 0.9, 0.95
+_NOTE: Final = re.compile(r"still running at (\d+(?:\.\d)?) s")
+#: seconds; where nobody noted the look before the last, it was about so long before
+_USUAL_GAP: Final = 10.0
 
 
 class Kind(NamedTuple):
@@ -37,6 +41,18 @@ class Kind(NamedTuple):
 def kind_of(model: str, request: Request) -> Kind:
     """The kind of a job."""
     return Kind(model, f"{request.mode} {request.resolution} {request.duration}")
+
+
+def note_of(running_at: float | None) -> str:
+    """What is stored with the end of a run, for later runs to learn from: when it was last seen running."""
+    return "" if running_at is None else f"still running at {running_at:.1f} s"
+
+
+def observation_of(seconds: float, note: str) -> Observation:
+    """What is known of a job of an earlier run that was seen done after so many seconds."""
+    found = _NOTE.fullmatch(note)
+    running_at = seconds - _USUAL_GAP if found is None else float(found[1])
+    return max(0.0, min(running_at, seconds)), seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,8 @@ class Reason(StrEnum):
     NOT_A_VIDEO = "not_a_video"
     UNDELIVERABLE = "undeliverable"
     BY_MEMBER = "by_member"
+    #: ended on the command line, since it was stuck
+    BY_OPERATOR = "by_operator"
     GUILD_GONE = "guild_gone"
     #: the database is older than the card: it was restored from a backup
     RESTORED = "restored"
@@ -77,6 +79,8 @@ class Reason(StrEnum):
     #: no connection to the vendor, for very long
     NOT_REACHED = "not_reached"
     MODEL_GONE = "model_gone"
+    #: another job goes on in its place
+    REPLACED = "replaced"
     IMAGE_GONE = "image_gone"
 
 
@@ -112,6 +116,8 @@ class Request(BaseModel):
     last_image: StoredMedia | None = None
     video: StoredMedia | None = None
     spoiler: bool = False
+    #: the community's language when it was asked for, for while Discord hasn't told it yet; None: English
+    locale: str | None = None
 
     @property
     def media(self) -> tuple[StoredMedia, ...]:
@@ -156,10 +162,18 @@ class Job:
     vendor_message: str | None = None
     advice: str | None = None
     alternatives: str | None = None
+    offer_model: str | None = None
+    offer_price: int | None = None
     ended_at: datetime | None = None
     late_until: datetime | None = None
     removed_at: datetime | None = None
     purged_at: datetime | None = None
+
+    @property
+    def offers_another(self) -> bool:
+        """Whether its member may go on with another model: it waits for its provider, or failed since that is down."""
+        is_down = self.state is State.FAILED and self.reason is Reason.PROVIDER_PAUSED
+        return self.offer_model is not None and (is_down or self.state is State.QUEUED)
 
     @property
     def video_channel_id(self) -> int:
@@ -174,6 +188,11 @@ class Job:
         return error if _LEAST_ERROR < abs(error) < _MOST_ERROR else timedelta()
 
 
+def ids_of(job: Job) -> dict[str, object]:
+    """What every line of the log about a job should carry."""
+    return {"job": job.id, "guild": job.guild_id, "interaction": job.interaction_id}
+
+
 def what_is_left(request: Request) -> Request:
     """What usage is counted by, when nothing that a member wrote or attached is kept any more."""
     return Request(prompt="", mode=request.mode, resolution=request.resolution, duration=request.duration)
@@ -182,6 +201,12 @@ def what_is_left(request: Request) -> Request:
 def fingerprint(task_id: str) -> str:
     """What is left of a vendor's task id: by it the task is known again, but not found."""
     return hashlib.sha256(task_id.encode()).hexdigest()
+
+
+def stand_in_for_interaction(now: datetime, chance: int) -> int:
+    """An id as Discord's interactions have, for a job that nobody asked for just now. ``chance``: 22 random bits."""
+    milliseconds = int((now - _DISCORD_EPOCH).total_seconds() * 1000)
+    return (milliseconds << _SNOWFLAKE_SHIFT) | (chance & ((1 << _SNOWFLAKE_SHIFT) - 1))
 
 
 def new_id(now: datetime, chance: int) -> str:

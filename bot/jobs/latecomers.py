@@ -1,21 +1,23 @@
-"""Videos that come after their deadline: looked for at a slow pace, and posted free of charge."""
+"""Videos that come after their deadline, or are to be posted again: looked for at a slow pace, and posted free."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from bot.clock import Clock
 from bot.database.engine import Database
 from bot.jobs import lifecycle, store
 from bot.jobs.asking import outcome_of
 from bot.jobs.delivering import Delivery
-from bot.jobs.job import Job, State
+from bot.jobs.job import Job, State, ids_of
 from bot.jobs.lifecycle import Step
 from bot.jobs.presenting import Presenter
 from providers.contract import Provider
@@ -49,6 +51,7 @@ class Latecomers:
         self._clock = clock
         #: since when a video that has come is being posted, by job
         self._since: dict[str, datetime] = {}
+        self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Look again and again."""
@@ -57,35 +60,52 @@ class Latecomers:
                 await self.run_once()
             except Exception:
                 log.exception("late videos can't be looked for; trying again")
-            await asyncio.sleep(_EVERY.total_seconds())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_EVERY.total_seconds()):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    def wake(self) -> None:
+        """Look soon: a video is to be posted again."""
+        self._wake.set()
 
     async def run_once(self) -> None:
         """Look at every expired job once, one after the other: those that are in time go first."""
         for job in await self._database.read(partial(store.late_jobs, now=self._clock())):
-            try:
-                await self._look(job)
-            except store.JobMoved as error:
-                log.info("a late video was seen to meanwhile", job=job.id, why=str(error))
-            except Exception:
-                log.exception("a late video can't be seen to; trying again", job=job.id)
+            with bound_contextvars(**ids_of(job)):
+                await self._look_carefully(job)
+
+    async def _look_carefully(self, job: Job) -> None:
+        try:
+            await self._look(job)
+        except store.JobMoved as error:
+            log.info("a late video was seen to meanwhile", job=job.id, why=str(error))
+        except Exception:
+            log.exception("a late video can't be seen to; trying again", job=job.id)
 
     async def _look(self, job: Job) -> None:
         spec = self._registry.every.get(job.model)
-        if spec is None or job.task_id is None:
-            await self._end(job, None)
-            return
-        provider = self._registry.provider_of(spec)
-        if self._is_paused(provider.name):
-            return
-        found = lifecycle.after_late_look(await outcome_of(provider.status(job.task_id, spec)))
+        offer = None if spec is None else (self._registry.provider_of(spec), spec)
+        found = await self._asked(job, offer)
         if isinstance(found, Finished):
             renew = partial(store.renew_result, job_id=job.id, url=found.video_url, expires_at=found.expires_at)
             job = await self._database.write(renew)
-            await self._deliver(job, (provider, spec))
+        if isinstance(found, Finished) or job.video_path is not None:
+            # what is kept here needs nobody's word
+            await self._deliver(job, offer)
         elif not found:
             await self._end(job, None)
 
-    async def _deliver(self, job: Job, offer: tuple[Provider, ModelSpec]) -> None:
+    async def _asked(self, job: Job, offer: tuple[Provider, ModelSpec] | None) -> Finished | bool:
+        """What the provider says of a task: its video, or whether there is hope for one."""
+        if offer is None or job.task_id is None:
+            return False
+        provider, spec = offer
+        if self._is_paused(provider.name):
+            return True
+        return lifecycle.after_late_look(await outcome_of(provider.status(job.task_id, spec)))
+
+    async def _deliver(self, job: Job, offer: tuple[Provider, ModelSpec] | None) -> None:
         now = self._clock()
         tried_for = now - self._since.setdefault(job.id, now)
         step = await self._delivery.deliver(job, offer, tried_for=tried_for, is_inherited=True)

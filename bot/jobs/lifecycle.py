@@ -28,6 +28,8 @@ ALLOWED: Final[Mapping[State, frozenset[State]]] = {
 
 #: a queued job whose provider can't be reached, or says 429 without a time, waits this long
 RETRY_SUBMIT: Final = timedelta(seconds=30)
+#: a job that no vendor has taken for so long may go elsewhere
+HELD_UP_AFTER: Final = timedelta(minutes=2)
 #: a result link that is dead, or gives no video, is tried for this long
 LINK_PATIENCE: Final = timedelta(minutes=2)
 #: a result that a network, or a server out of breath, keeps from us is tried for this long
@@ -78,6 +80,8 @@ class Changes(TypedDict, total=False):
     vendor_message: str | None
     advice: str | None
     alternatives: str | None
+    offer_model: str | None
+    offer_price: int | None
     late_until: datetime | None
 
 
@@ -199,6 +203,13 @@ def after_look(job: Job, outcome: TaskStatus | ProviderError, *, now: datetime) 
             return None
         case _:
             assert_never(outcome)
+
+
+def gives_way(job: Job, *, by_member: bool) -> Step:
+    """Another job goes on in place of this one, with another model."""
+    # what was submitted, and refused, can't be cancelled any more
+    state = State.CANCELLED if by_member else State.FAILED
+    return ended(state, Reason.REPLACED, detail=f"{job.model} couldn't be had")
 
 
 def after_faults(job: Job, faults: int, *, now: datetime) -> Step | None:

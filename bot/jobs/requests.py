@@ -19,10 +19,11 @@ from bot.credits.pricing import PriceUnknown, Pricing
 from bot.database.engine import Connection, Database
 from bot.delivery.words import credits_text, relative_time
 from bot.errors import AlreadyAccepted, Refusal
-from bot.jobs import policy, store
+from bot.jobs import lifecycle, policy, store
+from bot.jobs.alternatives import Alternative, able_models, nearest
 from bot.jobs.choosing import Chooser
 from bot.jobs.job import Job, Request, State, StoredMedia, new_id
-from bot.languages import _
+from bot.languages import CATALOGUES, _
 from bot.members.presets import PresetUse, explained
 from providers.options import Options, OptionsRefused, Wish, check_options, mode_of
 from providers.types import ModelSpec
@@ -44,6 +45,12 @@ class Ask:
     spoiler: bool = False
     #: which options come from a preset
     preset: PresetUse | None = None
+    #: a job of the same member that gives way to this one, since its provider can't be reached
+    instead_of: Job | None = None
+    #: the member has asked for it just now
+    is_of_member: bool = True
+    #: the community's language
+    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +99,7 @@ class Requests:
         try:
             options = check_options(spec, ask.wish, max_resolution=limits.resolution, max_duration=limits.duration)
         except OptionsRefused as error:
-            text = Refusal.of(error.problems).text
-            options_named = [problem.option for problem in error.problems]
-            raise Refusal(explained(text, ask.preset, options_named)) from error
+            raise self._explained(error, spec, ask, community) from error
         quote = self._quote(community, spec, options)
         return Prepared(
             job_id=new_id(self._clock(), self._chance()),
@@ -115,6 +120,14 @@ class Requests:
             error = ledger.InsufficientCredits(price=price, available=statement.account.available)
             raise Refusal(_too_dear(error, held=statement.account.held, rule=statement.rule, now=self._clock()))
 
+    def _explained(self, error: OptionsRefused, spec: ModelSpec, ask: Ask, community: Community) -> Refusal:
+        """What can't be had from a model; which others can start from what is attached; what comes from a preset."""
+        text = explained(Refusal.of(error.problems).text, ask.preset, [problem.option for problem in error.problems])
+        is_mix = ask.wish.has_video and (ask.wish.has_image or ask.wish.has_last_image)
+        if is_mix or (ask.wish.has_last_image and not ask.wish.has_image) or mode_of(ask.wish) in spec.modes:
+            return Refusal(text)
+        return Refusal(f"{text}\n{self._chooser.who_can(mode_of(ask.wish), community, ask.place)}".strip())
+
     async def _model(self, ask: Ask, community: Community) -> ModelSpec:
         """The model that was named, or that suits. Raises ``Refusal``."""
         try:
@@ -126,7 +139,28 @@ class Requests:
         except OptionsRefused as error:
             raise Refusal.of(error.problems) from error
         except Refusal as refusal:
-            raise Refusal(explained(refusal.text, ask.preset, ["model"])) from refusal
+            raise refusal.saying(explained(refusal.text, ask.preset, ["model"])) from refusal
+
+    async def alternative(self, ask: Ask, *, model: str, price: int | None = None) -> Alternative | None:
+        """What comes nearest to a wish, and to a price in credits, elsewhere than at the provider of this model."""
+        down = self._chooser.registry.every.get(model)
+        if down is None:
+            return None
+        try:
+            mode = mode_of(ask.wish)
+        except OptionsRefused:
+            return None
+        community = await self._communities.of(ask.guild_id)
+        able = able_models(
+            self._chooser.registry.models.values(),
+            mode=mode,
+            community=community,
+            place=ask.place,
+            is_paused=lambda provider: provider == down.provider or self._chooser.is_paused(provider),
+        )
+        return nearest(
+            able, ask.wish, limits=community.limits, price=price, price_of=partial(self._price_if_known, community)
+        )
 
     def _check_asker(self, community: Community, ask: Ask) -> None:
         member_key = self._member_keys.of(ask.guild_id, ask.user_id)
@@ -140,12 +174,21 @@ class Requests:
             text = _("**model**: the price of `{model}` isn't known, so it can't be used yet.")
             raise Refusal(text.format(model=spec.id)) from error
 
+    def _price_if_known(self, community: Community, spec: ModelSpec, options: Options) -> int | None:
+        try:
+            return self._quote(community, spec, options)
+        except Refusal:
+            return None
+
     def _accept(self, connection: Connection, *, prepared: Prepared, media: Mapping[str, StoredMedia]) -> Job:
         ask, now = prepared.ask, self._clock()
         community = self._communities.locked(connection, ask.guild_id)
         claimed = store.by_interaction(connection, ask.interaction_id)
         if claimed is not None:
             raise AlreadyAccepted(claimed)
+        if ask.instead_of is not None:
+            # first its hold is released: never are there two for one video
+            _give_way(connection, ask.instead_of, by_member=ask.is_of_member, now=now)
         self._check_rules(connection, community, prepared, now=now)
         account = self._accounts.refilled(
             connection, community, user_id=ask.user_id, role_ids=ask.place.role_ids, now=now
@@ -210,8 +253,28 @@ def _job(prepared: Prepared, media: Mapping[str, StoredMedia], account_id: int, 
             last_image=media.get("last_image"),
             video=media.get("video"),
             spoiler=ask.spoiler,
+            # English is what is spoken without any
+            locale=ask.locale if ask.locale in CATALOGUES else None,
         ),
         quote=prepared.quote,
         upload_limit=ask.upload_limit,
         created_at=now,
+        replaces=None if ask.instead_of is None else ask.instead_of.id,
     )
+
+
+def _give_way(connection: Connection, job: Job, *, by_member: bool, now: datetime) -> None:
+    """End a job that another one goes on in place of. Raises ``Refusal`` when it went on itself, or did so before."""
+    if store.replacement_of(connection, job.id) is not None:
+        raise Refusal(_("It goes on with another model already, on a card of its own."))
+    # what the member has asked for may be seen by now; what we do by ourselves we saw in this state
+    current = store.load(connection, job.id) if by_member else job
+    went_on = _("It went on in this very moment; nothing was changed.")
+    if current is None or (by_member and not current.offers_another):
+        raise Refusal(went_on)
+    if not current.state.is_open:
+        return
+    try:
+        store.move(connection, current, lifecycle.gives_way(current, by_member=by_member), now=now)
+    except store.JobMoved as error:
+        raise Refusal(went_on) from error

@@ -36,6 +36,7 @@ def add(connection: Connection, job: Job) -> bool:
         "quote": job.quote,
         "upload_limit": job.upload_limit,
         "created_at": job.created_at,
+        "replaces": job.replaces,
     }
     if not insert_if_absent(connection, jobs, **values):
         return False
@@ -53,6 +54,11 @@ def by_interaction(connection: Connection, interaction_id: int) -> Job | None:
     """The job that an interaction has started."""
     row = connection.execute(select(jobs).where(jobs.c.interaction_id == interaction_id)).mappings().one_or_none()
     return None if row is None else _job(row)
+
+
+def replacement_of(connection: Connection, job_id: str) -> str | None:
+    """The job that goes on in place of another."""
+    return connection.execute(select(jobs.c.id).where(jobs.c.replaces == job_id)).scalar()
 
 
 def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
@@ -142,19 +148,32 @@ def posted_in(connection: Connection, guild_id: int, channel_id: int, *, most: i
     return _jobs(connection, query.order_by(jobs.c.created_at.desc()).limit(most))
 
 
+def deliver_again(connection: Connection, job: Job, *, until: datetime, now: datetime) -> Job:
+    """Let the kept video of a job that has ended be posted once more, as a late one is: free. Raises ``JobMoved``."""
+    is_ended = (jobs.c.ended_at.is_not(None), jobs.c.purged_at.is_(None), jobs.c.removed_at.is_(None))
+    changed = connection.execute(
+        update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, *is_ended).values(late_until=until)
+    )
+    if changed.rowcount != 1:
+        raise JobMoved(f"{job.id} is kept no more")
+    _record(connection, job.id, f"{job.state} -> {job.state}", "to be posted again, free", now)
+    return _existing(connection, job.id)
+
+
 def late_jobs(connection: Connection, *, now: datetime) -> Sequence[Job]:
-    """Expired jobs whose video may still come, the oldest first."""
+    """Jobs that have ended and whose video may still come, or is to be posted again, the oldest first."""
     return _jobs(connection, select(jobs).where(jobs.c.late_until > now).order_by(jobs.c.late_until))
 
 
 def end_lateness(connection: Connection, job: Job, *, message_id: int | None, now: datetime) -> Job:
     """Look no more for a late video: it was posted, free, or it won't come. Raises ``JobMoved``."""
-    detail = "nothing came" if message_id is None else "posted late, free"
-    shown = job.version if message_id is None else job.version + 1
+    detail, posted = "nothing came", {}
+    if message_id is not None:
+        detail, posted = "posted late, free", {"result_message_id": message_id, "version": job.version + 1}
     changed = connection.execute(
         update(jobs)
         .where(jobs.c.id == job.id, jobs.c.version == job.version, jobs.c.late_until.is_not(None))
-        .values(late_until=None, attempted_at=None, result_message_id=message_id, version=shown)
+        .values(late_until=None, attempted_at=None, **posted)
     )
     if changed.rowcount != 1:
         raise JobMoved(f"{job.id} is looked for no more")

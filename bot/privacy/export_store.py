@@ -137,7 +137,9 @@ def _videos(connection: Connection, subject: Subject) -> Iterator[tuple[dict[str
 
 
 def _video(row: RowMapping, request: Request, events: Sequence[dict[str, object]]) -> dict[str, object]:
-    options = request.model_dump(mode="json", exclude={"prompt", "image", "last_image", "video"}, exclude_none=True)
+    options = request.model_dump(
+        mode="json", exclude={"prompt", "image", "last_image", "video", "locale"}, exclude_none=True
+    )
     is_kept = row["purged_at"] is None
     return {
         "id": row["id"],

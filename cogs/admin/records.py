@@ -34,6 +34,8 @@ ACTIONS: Final = (
     "channels.deny",
     "credits.grant",
     "credits.revoke",
+    "jobs.redeliver",
+    "jobs.release",
     "limits.set",
     "log.channel",
     "members.block",
@@ -235,7 +237,7 @@ def _as_action(typed: str) -> str:
 
 def _line(row: Row) -> str:
     deed = row.deed
-    who = member_text(deed.actor_id)
+    who = _("the operator of this bot") if deed.actor_id == audit.OPERATOR else member_text(deed.actor_id)
     target = f" {describing.target(deed.target)}" if deed.target else ""
     before, after = (shortened(", ".join(text.split("\n")), _LONGEST) for text in (deed.before, deed.after))
     change = f": {before} → {after}" if before else f": {after}" if after else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import discord
 import pytest
 import simcord
 
@@ -78,6 +79,25 @@ async def test_a_card_is_known_again_after_a_restart_whatever_language_it_was_wr
         assert job.state is State.SUCCEEDED
         (video,) = world.posted()
         assert "Your video is ready." in video.content, "the community reads English by now"
+
+
+async def test_a_card_stays_chinese_while_a_start_has_not_heard_of_the_guild_yet(world: World) -> None:
+    community_reads(world, CHINESE)
+    card = await world.alice.slash(world.channel, "wan video", prompt="A cat", duration=2)
+    assert card.response is not None
+    async with restarted(world) as app:
+        # between READY and what comes after it, a guild is known by its id alone
+        state: Any = app.bot._connection  # pyright: ignore[reportPrivateUsage]
+        guild = state._guilds[world.guild.id]
+        guild.unavailable, guild.preferred_locale = True, discord.Locale.american_english
+        (job,) = await world.jobs()
+        assert app.services.presenter.card_of(job).title == "排队中"
+        del state._guilds[world.guild.id]
+        assert app.services.presenter.card_of(job).title == "排队中"
+        state._guilds[world.guild.id] = guild
+        guild.unavailable = False
+        assert app.services.presenter.card_of(job).title == "Queued"
+        await world.finish()
 
 
 async def test_two_members_are_each_answered_in_their_own_language(world: World) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import simcord
 
@@ -24,6 +25,13 @@ def reads(world: World, who: simcord.MemberActor, locale: str) -> None:
 def community_reads(world: World, locale: str) -> None:
     """Set the language of the community, as its settings do."""
     world.env.backend.edit_guild(world.guild.id, {"preferred_locale": locale})
+    backend, emit = world.env.backend, world.env.backend.emit
+
+    def in_its_language(event: str, payload: Mapping[str, Any]) -> None:
+        is_there = event == "INTERACTION_CREATE" and payload.get("guild_id") == str(world.guild.id)
+        emit(event, {**payload, "guild_locale": locale} if is_there else payload)
+
+    backend.emit = in_its_language
 
 
 def english_in(text: str) -> list[str]:

@@ -339,10 +339,12 @@ class VendorImitation(ABC):
         return await self._go_wrong(fault, request)
 
     def _over_limit(self) -> bool:
+        if self.requests_per_minute is None:
+            return False
         since = self.seconds() - 60
         last_minute = takewhile(lambda call: call.at > since, reversed(self.calls))
         recent = sum(call.route not in _NOT_COUNTED for call in last_minute)
-        return self.requests_per_minute is not None and recent > self.requests_per_minute
+        return recent > self.requests_per_minute
 
     def _fault(self, route: Route) -> Fault | None:
         waiting = self._next_faults[route]

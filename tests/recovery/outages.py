@@ -32,6 +32,7 @@ from bot.database.engine import Database, open_database
 from bot.database.tables import jobs
 from bot.jobs import lifecycle, store
 from bot.jobs.delivering import Delivery
+from bot.jobs.durations import Durations
 from bot.jobs.job import Job, Request, State, new_id
 from bot.jobs.lifecycle import Posted, PostTrouble
 from bot.jobs.pauses import Pauses
@@ -243,6 +244,7 @@ async def _worker(
             communities=Communities(database=database, default=AllowanceRule(amount=0, length=PeriodLength.DAY)),
             presenter=discord,
             delivery=Delivery(database=database, presenter=discord, videos=videos, folder=folder, clock=clock),
+            durations=Durations(),
             pauses=Pauses(clock=clock),
             clock=clock,
             chance=lambda: 0.5,

@@ -302,6 +302,7 @@ def test_every_column_that_a_step_changes_comes_back(connection: Connection) -> 
     instants = dict.fromkeys(("not_before", "submitted_at", "deadline", "result_expires_at"), later)
     instants |= dict.fromkeys(("delivering_since", "attempted_at", "late_until"), later)
     numbers = {"cost_amount": "0.010", "cost_unit": "credits", "result_message_id": 2**62, "reason": Reason.TOO_LATE}
+    numbers["offer_price"] = 7
     words = dict.fromkeys(Changes.__optional_keys__, "some words")
     changes = cast("Changes", {**words, **instants, **numbers})
     step = replace(step_to(State.SUBMITTING), changes=changes)

@@ -22,6 +22,7 @@ from bot.credits.allowance import AllowanceRule, PeriodLength
 from bot.database.engine import Database, open_database
 from bot.jobs import lifecycle, store
 from bot.jobs.delivering import Delivery
+from bot.jobs.durations import Durations
 from bot.jobs.job import Job, Reason, Request, State, new_id
 from bot.jobs.lifecycle import Changes, Posted, PostTrouble
 from bot.jobs.pauses import Pauses
@@ -181,6 +182,7 @@ class Works:
             communities=communities,
             presenter=self.discord,
             delivery=delivery,
+            durations=Durations(),
             pauses=Pauses(clock=self.clock),
             clock=self.clock,
             chance=lambda: 0.0,

@@ -1,0 +1,103 @@
+"""The jobs that wait for their turn: who is next, and at which place the others stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Container, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from bot.communities.memory import Communities
+from bot.communities.rules import Community
+from bot.database.engine import Database
+from bot.jobs import store
+from bot.jobs.job import Job
+from bot.jobs.presenting import Presenter, Sight
+from bot.jobs.turns import next_to_start, places, ready_at
+
+#: the queue is looked at this often even if nobody says that it changed
+_EVERY: Final = timedelta(seconds=30)
+#: so many cards of a long queue are made in one go
+_SHOWN_AT_ONCE: Final = 50
+
+
+class Waiting:
+    """The queue. It stands in the database; memory knows when to look there, and what the cards show."""
+
+    def __init__(self, *, database: Database, communities: Communities, presenter: Presenter) -> None:
+        self._database = database
+        self._communities = communities
+        self._presenter = presenter
+        #: when it is looked at next; None: at once
+        self._at: datetime | None = None
+        #: the places that the cards were last asked to show
+        self._places: dict[str, int] = {}
+
+    @property
+    def at(self) -> datetime | None:
+        """When it is to be looked at; None: at once."""
+        return self._at
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it is to be looked at."""
+        return self._at is None or self._at <= now
+
+    def wake(self) -> None:
+        """Look at it at once."""
+        self._at = None
+
+    def put_off(self, until: datetime) -> None:
+        """It can't be read: not before then."""
+        self._at = until
+
+    def look_by(self, when: datetime) -> None:
+        """Look at it then at the latest."""
+        if self._at is not None:
+            self._at = min(self._at, when)
+
+    def place_of(self, job_id: str) -> int | None:
+        """The place that a job's card shows."""
+        return self._places.get(job_id)
+
+    def forget(self, job_id: str) -> None:
+        """A job waits no more. Should it wait again, its card shows something else by then."""
+        self._places.pop(job_id, None)
+
+    async def next(self, now: datetime, *, busy: Container[str]) -> tuple[Sequence[Job], Sequence[Job]]:
+        """The waiting jobs whose turn it is, and those that wait on. ``busy`` ones are about to be submitted."""
+        self._at = now + _EVERY
+        queued, counts = await self._database.read(lambda c: (store.queued(c), store.active_counts(c)))
+        waiting = [job for job in queued if job.id not in busy]
+        active = Counter(dict(counts))
+        active.update((job.guild_id, job.user_id) for job in queued if job.id in busy)
+        communities = {guild_id: await self._communities.of(guild_id) for guild_id in {job.guild_id for job in waiting}}
+        chosen = next_to_start(
+            waiting,
+            active,
+            limits=lambda guild_id: _at_once(communities[guild_id]),
+            now=now,
+        )
+        later = [ready_at(job) for job in waiting if ready_at(job) > now]
+        self.look_by(min(later, default=now + _EVERY))
+        started = {job.id for job in chosen}
+        return chosen, [job for job in waiting if job.id not in started]
+
+    async def show_places(self, waiting: Sequence[Job], *, doubtful: Container[str]) -> None:
+        """Show the places that have changed. A long queue is shown in parts, so that it holds nobody up.
+
+        The card of a doubtful job is left as it is: it may know more.
+        """
+        before, found = self._places, places(waiting)
+        shown = [job for job in waiting if job.card_message_id is not None and job.id not in doubtful]
+        self._places = {job.id: found[job.id] for job in shown}
+        changed = [job for job in waiting if self._places.get(job.id) not in {None, before.get(job.id)}]
+        for number, job in enumerate(changed, start=1):
+            self._presenter.show(job, Sight(place=found[job.id]))
+            if number % _SHOWN_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+
+def _at_once(community: Community) -> tuple[int, int]:
+    """How many jobs of one member, and of the guild, run at the same time."""
+    return community.limits.member_jobs, community.limits.guild_jobs

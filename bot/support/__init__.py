@@ -1,0 +1,1 @@
+"""What the people who run the bot look up and put right on the command line."""
