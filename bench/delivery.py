@@ -67,20 +67,23 @@ async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
 async def _ours(folder: Path, count: int, video: bytes) -> tuple[float, Peaks]:
     async with _stage(folder) as (stage, channels):
         seed_running(stage.books.path, channels, count, age=timedelta(seconds=30))
-        _finished(stage, count, video)
+        give_to(stage.vendor, count)
         async with (
             Program(*WANBOT, folder=folder, settings=stage.settings) as bot,
             watched_memory(bot.pid) as peaks,
         ):
+            await bot.says('"ready"')
+            await until(lambda: stage.vendor.count(Route.STATUS) >= count or bot.is_over, what="a look at each")
+            begun = time.monotonic()
+            _finish(stage, count, video)
             await _all_posted(bot, channels, count)
-            # from the first look to the last post
-            begun = min(call.at for call in stage.vendor.calls if call.route is Route.STATUS)
             return time.monotonic() - begun, peaks
 
 
 async def _theirs(folder: Path, count: int, video: bytes, *arguments: str, link: str = "file") -> tuple[float, Peaks]:
     async with _stage(folder) as (stage, channels):
-        _finished(stage, count, video)
+        give_to(stage.vendor, count)
+        _finish(stage, count, video)
         links = [_link(stage, number, link) for number in range(count)]
         rows = [(each, channels[number % len(channels)].id) for number, each in enumerate(links)]
         jobs = folder / "jobs.json"
@@ -102,8 +105,7 @@ async def _stage(folder: Path) -> AsyncGenerator[tuple[Stage, Sequence[Channel]]
         yield stage, [guild.add_channel() for guild in guilds]
 
 
-def _finished(stage: Stage, count: int, video: bytes) -> None:
-    give_to(stage.vendor, count)
+def _finish(stage: Stage, count: int, video: bytes) -> None:
     for number in range(count):
         stage.vendor.finish(task_id(number), video=video)
 

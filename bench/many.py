@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -22,24 +23,38 @@ from tests.imitations.pixeldojo import Call, Route
 from tests.recovery.processes import Stage
 
 _GUILDS: Final = 20
-#: a vendor's limit that leaves a look at each of 10,000 jobs every 50 s
-_REQUESTS_PER_MINUTE: Final = 15_000
-#: seconds; after a start everything is looked at once, and only then the plans count
-_FIRST_ROUND: Final = 52.0
-_WINDOW: Final = 20.0
-#: seconds that each baseline gets, the second half of which counts
-_BASELINE: Final = 16.0
+#: a limit that leaves a look at each of 10,000 jobs every 30 s, which is what wanbot wants at their age
+_REQUESTS_PER_MINUTE: Final = 60_000
 _INTERVALS: Final = {"seed's loop": 2.0, "every 5 s": 5.0, "every 10 s": 10.0}
 #: a job that is looked at a moment before its time isn't late
 _SLACK: Final = 0.02
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """How much, and (seconds) for how long."""
+
+    jobs: int
+    #: since they were submitted
+    age: float
+    #: after a start everything is looked at once, and only then the plans count
+    first_round: float
+    window: float
+    #: what each baseline gets, the second half of which counts
+    baseline: float
+
+
+_FULL: Final = _Load(jobs=10_000, age=660, first_round=34, window=20, baseline=16)
+_TINY: Final = _Load(jobs=200, age=30, first_round=1, window=8, baseline=4)
+
+
 async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
     """Watch the same jobs with the bot and with a loop for each, in turn."""
-    count, part = (200, 0.1) if is_tiny else (10_000, 1.0)
+    load = _TINY if is_tiny else _FULL
+    count = load.jobs
     empty = await _idle_memory(folder / "empty")
-    first_poll, memory, late, writes = await _ours(folder / "ours", count, part)
-    theirs = {name: await _theirs(folder / f"every{every:g}", count, every, part) for name, every in _INTERVALS.items()}
+    first_poll, memory, late, writes = await _ours(folder / "ours", load)
+    theirs = {name: await _theirs(folder / f"every{every:g}", load, every) for name, every in _INTERVALS.items()}
     return [
         Reading(
             row="10,000 jobs: looks this late, 99th percentile",
@@ -48,7 +63,7 @@ async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
             baselines={name: 1000 * percentile(each, 0.99) for name, (each, _) in theirs.items()},
             target=Target(most=500),
         ),
-        Reading(row="looks per second meanwhile", unit="/s", value=len(late) / (_WINDOW * part)),
+        Reading(row="looks per second meanwhile", unit="/s", value=len(late) / load.window),
         Reading(
             row="memory per waiting job (PSS)",
             unit="kB",
@@ -69,31 +84,33 @@ async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
 
 
 async def _idle_memory(folder: Path) -> int:
-    async with _stage(folder, 0) as stage, _bot(stage) as bot:
+    async with _stage(folder) as stage, _bot(stage) as bot:
         await bot.says('"ready"')
         await asyncio.sleep(2)
         return pss(bot.pid)
 
 
-async def _ours(folder: Path, count: int, part: float) -> tuple[float, int, Sequence[float], int]:
+async def _ours(folder: Path, load: _Load) -> tuple[float, int, Sequence[float], int]:
     """Seconds until the first look, bytes of the process, how late looks were (seconds), writes meanwhile."""
-    async with _stage(folder, count) as stage:
+    async with _stage(folder, load) as stage:
         async with _bot(stage) as bot:
             await until(lambda: stage.vendor.count(Route.STATUS) or bot.is_over, what="a look", pace=0.01)
             begun = _looks(stage)[0].at
             first_poll = begun - bot.started_at
-            await asyncio.sleep(part * (_FIRST_ROUND + _WINDOW) + 1.2)
+            await asyncio.sleep(load.first_round + load.window + 1.2)
             memory = pss(bot.pid)
-        since, until_ = begun + part * _FIRST_ROUND, begun + part * (_FIRST_ROUND + _WINDOW)
+        since = begun + load.first_round
+        past = since + load.window
         lines = _lines(folder / "watch.jsonl")
-        looks = [call for call in _looks(stage) if since <= call.at < until_]
-        counts = [line["writes"] for line in lines if since <= line["at"] < until_]
+        looks = [call for call in _looks(stage) if since <= call.at < past]
+        counts = [line["writes"] for line in lines if since <= line["at"] < past]
         return first_poll, memory, _lateness(looks, _plans(lines)), counts[-1] - counts[0]
 
 
-async def _theirs(folder: Path, count: int, every: float, part: float) -> tuple[Sequence[float], float]:
+async def _theirs(folder: Path, load: _Load, every: float) -> tuple[Sequence[float], float]:
     """How late looks were, by the distance that they should have, and the memory per job."""
-    async with _stage(folder, 0) as stage:
+    count = load.jobs
+    async with _stage(folder) as stage:
         give_to(stage.vendor, count)
         link = f"{stage.vendor.base_url}/jobs/"
         memory: list[int] = []
@@ -105,27 +122,30 @@ async def _theirs(folder: Path, count: int, every: float, part: float) -> tuple[
             async with Program(*arguments, folder=folder, settings=settings) as bot:
                 await bot.says("begun")
                 begun = time.monotonic()
-                await asyncio.sleep(3 if number == 1 else _BASELINE * part + every)
+                await asyncio.sleep(3 if number == 1 else load.baseline + every)
                 memory.append(pss(bot.pid))
         before: dict[str, float] = {}
         late: list[float] = []
         for call in _looks(stage):
-            if call.path in before and call.at > begun + _BASELINE * part / 2:
+            if call.path in before and call.at > begun + load.baseline / 2:
                 late.append(call.at - before[call.path] - every)
             before[call.path] = call.at
-        # those that weren't looked at again are as late as it took until now
-        late += [time.monotonic() - at - every for at in before.values() if time.monotonic() - at > 2 * every]
+        # those that weren't looked at again are as late as the end
+        end = begun + load.baseline + every
+        late += [end - at - every for at in before.values() if end - at > 2 * every]
         return late, (memory[1] - memory[0]) / count
 
 
 @asynccontextmanager
-async def _stage(folder: Path, count: int) -> AsyncGenerator[Stage]:
+async def _stage(folder: Path, load: _Load | None = None) -> AsyncGenerator[Stage]:
     folder.mkdir()
     async with Stage.open(folder) as stage:
-        if count:
+        if load is not None:
             channels = [stage.discord.add_guild().add_channel() for _ in range(_GUILDS)]
-            await asyncio.to_thread(seed_running, stage.books.path, channels, count, age=timedelta(minutes=11))
-            give_to(stage.vendor, count)
+            await asyncio.to_thread(
+                seed_running, stage.books.path, channels, load.jobs, age=timedelta(seconds=load.age)
+            )
+            give_to(stage.vendor, load.jobs)
         yield stage
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from bot.database.migrate import migrate
 from bot.database.tables import accounts, job_events, jobs, ledger_entries
 from bot.jobs.job import Request, State
+from providers.types import Mode
 from tests.imitations.discord_server import Channel
 from tests.imitations.pixeldojo import Job as VendorJob
 from tests.imitations.pixeldojo import PixelDojoImitation
@@ -22,7 +23,7 @@ MODEL: Final = "pixeldojo/wan-2.2-standard"
 _QUOTE: Final = 15
 #: discord.py's epoch in milliseconds: ids hold the time
 _EPOCH: Final = 1_420_070_400_000
-_REQUEST: Final = Request(prompt="A cat by the sea", mode="text", resolution="480p", duration=5)
+_REQUEST: Final = Request(prompt="A cat by the sea", mode=Mode.TEXT, resolution="480p", duration=5)
 
 
 def task_id(number: int) -> str:

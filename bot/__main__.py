@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -20,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from bot import logs
 from bot.clock import system_clock
 from bot.database.backup import BackupFailed, backup
-from bot.database.migrate import HEAD, NewerDatabase, migrate
+from bot.database.migrate import HEAD, CannotMove, NewerDatabase, migrate
 from bot.settings import Settings, SettingsError
 from bot.support.arguments import add_credits, add_jobs
 from bot.support.errors import CannotBeDone
@@ -41,13 +42,15 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     chosen = _parser().parse_args(arguments)
     command: _Command = chosen.command
     try:
-        settings = Settings.load(os.environ if environment is None else environment, Path(".env"))
+        reread = partial(Settings.load, os.environ if environment is None else environment, Path(".env"))
+        settings = reread()
+        chosen.reread = reread
         logs.configure(settings, is_quiet=command in {_demo, _playground})
         return command(settings, chosen)
     except SettingsError as error:
         _say("\n".join(error.lines))
         return BAD_CONFIGURATION
-    except (BackupFailed, CannotBeDone, NewerDatabase, OSError) as error:
+    except (BackupFailed, CannotBeDone, CannotMove, NewerDatabase, OSError) as error:
         _say(str(error))
         return FAILED
     except DBAPIError as error:
@@ -57,7 +60,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 
 
 def _run(settings: Settings, chosen: argparse.Namespace) -> int:
-    del chosen
+    # what it asks for is just being done
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # nothing of what is loaded becomes garbage, and looking for some takes a tenth of the start
     gc.disable()
     import aiohttp  # noqa: PLC0415 - only here, so that `wanbot check` is quick
@@ -72,7 +76,7 @@ def _run(settings: Settings, chosen: argparse.Namespace) -> int:
     if settings.discord_token is None:
         raise SettingsError(["DISCORD_TOKEN: is missing; the README says how to get one"])
     try:
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, chosen.reread))
     except discord.LoginFailure as error:
         raise SettingsError(
             ["DISCORD_TOKEN: Discord doesn't accept it; copy it anew from the developer portal"]
@@ -135,10 +139,20 @@ def _command_options(chosen: argparse.Namespace) -> dict[str, object]:
 
 
 def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
-    del chosen
+    if chosen.source is not None or chosen.target is not None:
+        return _move(chosen)
     backup = migrate(settings.database_url, now=system_clock())
     kept = "" if backup is None else f" What it was before is in {backup}."
     print(f"The database is at version {HEAD}.{kept}")  # noqa: T201
+    return OK
+
+
+def _move(chosen: argparse.Namespace) -> int:
+    from bot.database.moving import move  # noqa: PLC0415
+    from bot.support.moving import addresses, moved_text  # noqa: PLC0415
+
+    source, target = addresses(chosen.source, chosen.target)
+    print(moved_text(move(source, target, now=system_clock())))  # noqa: T201 - it is what the command is for
     return OK
 
 
@@ -205,7 +219,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_options(add("demo", _demo, "make one video in the terminal, no token needed"))
     check = add("check", _check, "say what is configured and whether the books are right")
     check.add_argument("--live", action="store_true", help="also ask each provider whether its key works")
-    add("migrate", _migrate, "bring the database up to date")
+    migrate = add("migrate", _migrate, "bring the database up to date, or move everything to another one")
+    migrate.add_argument("--from", dest="source", metavar="URL", help="move from this database, whose bot is stopped,")
+    migrate.add_argument("--to", dest="target", metavar="URL", help="to this one: empty, or an untouched earlier copy")
     backup = add("backup", _backup, "copy the database while it is in use, and verify the copy")
     backup.add_argument("--to", type=Path, help="the file to write or replace (default: a new one beside the database)")
     add_jobs(add("jobs", _support, "look at jobs, and put right those that are stuck"))

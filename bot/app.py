@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import secrets
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -61,6 +61,7 @@ from bot.privacy.erasing import Erasing
 from bot.privacy.exports import Exports
 from bot.privacy.forgetting import Forgetting
 from bot.privacy.retention import Retention
+from bot.reloading import Reloading
 from bot.services import Services
 from bot.settings import Settings
 from providers.catalogue import MODELS
@@ -92,6 +93,7 @@ class App:
 
     bot: WanBot
     services: Services
+    reloading: Reloading
     #: None: nobody has set HTTP_PORT
     operations: Operations | None = None
 
@@ -100,6 +102,7 @@ class App:
         services, database = self.services, self.services.database
         files, now = JobFiles(services.inputs_folder, services.videos_folder), services.clock()
         await recovery.sweep(database=database, files=files, now=now)
+        await recovery.teach(database=database, durations=services.durations)
         await recovery.resume(database=database, worker=services.worker, presenter=services.presenter, now=now)
 
     async def stop(self) -> None:
@@ -145,14 +148,15 @@ async def open_app(
     models: Iterable[ModelSpec] = MODELS,
 ) -> AsyncGenerator[App]:
     """Open everything but the connection to Discord. Migrates the database first."""
-    prices, operations = settings.prices(), _operations(settings)
+    pricing, operations = _pricing(settings), _operations(settings)
     folders = _Folders.below(settings.data_dir)
     async with contextlib.AsyncExitStack() as stack:
         await asyncio.to_thread(migrate, settings.database_url, now=clock())
         database = wrap_database(open_database(settings.database_url))
         stack.push_async_callback(database.close)
         observer = UNOBSERVED if operations is None else operations.meters
-        registry = Registry.of(make_providers(settings, clock=clock, observer=observer), models)
+        connect, models = partial(make_providers, clock=clock, observer=observer), list(models)
+        registry = Registry.of(connect(settings), models)
         stack.push_async_callback(registry.close)
         # apart, so that a member's picture never waits for a long encoding
         image_workers, video_workers = MediaWorkers(count=1, time_limit=30), MediaWorkers(count=1)
@@ -162,7 +166,7 @@ async def open_app(
         videos = Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry))
         ground = _Ground(
             settings=settings,
-            prices=prices,
+            pricing=pricing,
             clock=clock,
             dice=chance or random.Random(secrets.randbits(64)),  # noqa: S311 - it spreads requests, it guards nothing
             folders=folders,
@@ -181,7 +185,19 @@ async def open_app(
         )
         services = _services(ground)
         ground.bot.equip(services)
-        yield App(ground.bot, services, operations)
+        reloading = Reloading(
+            settings=settings,
+            make_providers=connect,
+            make_pricing=_pricing,
+            models=models,
+            registry=registry,
+            pricing=pricing,
+            communities=services.communities,
+            pauses=services.pauses,
+            videos=videos,
+            wake=services.worker.wake,
+        )
+        yield App(ground.bot, services, reloading, operations)
 
 
 def _operations(settings: Settings) -> Operations | None:
@@ -198,7 +214,7 @@ class _Ground:
     """What is open, and everything else stands on."""
 
     settings: Settings
-    prices: Mapping[str, Mapping[str, Decimal]]
+    pricing: Pricing
     clock: Clock
     dice: random.Random
     folders: _Folders
@@ -221,11 +237,7 @@ def _services(ground: _Ground) -> Services:
     accounts = Accounts(member_keys=ground.member_keys)
     pauses, durations = Pauses(clock=clock), Durations()
     chooser = Chooser(registry=registry, is_paused=pauses.is_paused)
-    pricing = Pricing(
-        credits_per_usd=settings.credits_per_usd,
-        usd_per_vendor_credit={PixelDojo.name: settings.pixeldojo_usd_per_credit},
-        own_prices=ground.prices,
-    )
+    pricing = ground.pricing
     presenter = DiscordPresenter(
         client=ground.bot,
         database=database,
@@ -341,6 +353,15 @@ def _services(ground: _Ground) -> Services:
     )
 
 
+def _pricing(settings: Settings) -> Pricing:
+    """How prices are reckoned. Raises ``SettingsError`` for a price list that can't be read."""
+    return Pricing(
+        credits_per_usd=settings.credits_per_usd,
+        usd_per_vendor_credit={PixelDojo.name: settings.pixeldojo_usd_per_credit},
+        own_prices=settings.prices(),
+    )
+
+
 #: what an id in place of a member's is made of; not the dice, whose throws could be guessed
 _bits_of_ids = partial(secrets.randbits, 63)
 
@@ -381,24 +402,55 @@ def _demo(settings: Settings, *, clock: Clock) -> DemoProvider:
     return DemoProvider(folder=settings.data_dir / "demo", seconds=settings.demo_seconds, now=clock)
 
 
-async def run(settings: Settings) -> None:
-    """Serve Discord until SIGTERM or SIGINT. Raises ``discord.LoginFailure`` for a token that isn't one."""
+@dataclass(frozen=True, slots=True)
+class _Signals:
+    """What a running process is told from outside."""
+
+    #: SIGTERM or SIGINT
+    stopped: asyncio.Event
+    #: SIGHUP: read the settings again
+    reload: asyncio.Event
+    reread: Callable[[], Settings]
+
+    @classmethod
+    def heard(cls, reread: Callable[[], Settings]) -> _Signals:
+        """Listen from now on."""
+        signals = cls(asyncio.Event(), asyncio.Event(), reread)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, signals.stopped.set)
+        loop.add_signal_handler(signal.SIGHUP, signals._hung_up, _is_terminal())
+        return signals
+
+    def _hung_up(self, had_terminal: bool) -> None:  # noqa: FBT001 - a handler's arguments have no names
+        """A reload, unless the terminal is gone that we were started from."""
+        (self.stopped if had_terminal and not _is_terminal() else self.reload).set()
+
+
+def _is_terminal() -> bool:
+    """Whether somebody sits in front of us; false once the terminal has hung up."""
+    return os.isatty(0)
+
+
+async def run(settings: Settings, reread: Callable[[], Settings]) -> None:
+    """Serve Discord until SIGTERM or SIGINT; at SIGHUP take over what ``reread`` gives, as far as that is safe.
+
+    Raises ``discord.LoginFailure`` for a token that isn't one.
+    """
     if settings.discord_token is None:
         raise ValueError("no token")
     use_api(settings.discord_api_url)
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    signals = _Signals.heard(reread)
     with only_process(settings.database_url):
-        await _serve_until(stopped, settings, settings.discord_token.get_secret_value())
+        await _serve_until(signals, settings, settings.discord_token.get_secret_value())
     log.info("stopped")
 
 
-async def _serve_until(stopped: asyncio.Event, settings: Settings, token: str) -> None:
+async def _serve_until(signals: _Signals, settings: Settings, token: str) -> None:
     async with open_app(settings) as app, app.bot, app.watched(settings):
         await _check_books(app.services.database)
-        if await _done_before(stopped, _begin(app, token)):
-            await _serve(app, token, stopped)
+        if await _done_before(signals.stopped, _begin(app, token)):
+            await _serve(app, token, signals)
 
 
 async def _begin(app: App, token: str) -> None:
@@ -421,8 +473,9 @@ async def _done_before(stopped: asyncio.Event, work: Coroutine[None, None, None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _serve(app: App, token: str, stopped: asyncio.Event) -> None:
+async def _serve(app: App, token: str, signals: _Signals) -> None:
     """Keep the connection, the worker and the cards going until told to stop, or until one of them ends."""
+    stopped = signals.stopped
     tasks: list[asyncio.Task[object]] = [
         asyncio.create_task(_do_what_can_wait(app, stopped), name="catalogue"),
         asyncio.create_task(app.bot.stay_connected(token), name="gateway"),
@@ -431,6 +484,7 @@ async def _serve(app: App, token: str, stopped: asyncio.Event) -> None:
         asyncio.create_task(app.services.latecomers.run(), name="late videos"),
         asyncio.create_task(app.services.orders.run(), name="orders"),
         asyncio.create_task(app.services.retention.run(), name="retention"),
+        asyncio.create_task(app.reloading.run(signals.reload, signals.reread), name="settings"),
         asyncio.create_task(stopped.wait(), name="signal"),
     ]
     try:

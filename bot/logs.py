@@ -44,11 +44,17 @@ def configure(settings: Settings, *, is_quiet: bool = False) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
+    set_level(level)
+    if is_quiet:
+        logging.getLogger("discord.state").setLevel(logging.ERROR)  # simcord probes clients without intents
+
+
+def set_level(level: str) -> None:
+    """Leave out lines below this level, from now on; of the libraries all that are no warnings."""
+    root = logging.getLogger()
     root.setLevel(level)
     # their lines at INFO name links with signatures, or say nothing to an operator
     for chatty in ("httpx", "httpcore", "discord", "alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     # it warns at every start that there is no voice, which nobody misses
     logging.getLogger("discord.client").setLevel(logging.ERROR)
-    if is_quiet:
-        logging.getLogger("discord.state").setLevel(logging.ERROR)  # simcord probes clients without intents

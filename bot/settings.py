@@ -63,7 +63,8 @@ def _is_plain_address(value: str) -> bool:
     return is_complete and value.isprintable() and " " not in value
 
 
-def _database_url(value: str) -> str:
+def database_address(value: str) -> str:
+    """The address of a database; raises ``ValueError`` for what is none, without showing it."""
     if not _is_database_address(value):
         raise ValueError("must read sqlite:///path/of/a/file or postgresql://user:password@host:port/name")
     return value
@@ -160,7 +161,7 @@ class Settings(BaseModel):
     discord_api_url: HttpUrl = Field("https://discord.com/api/v10", alias="DISCORD_API_URL")
     data_dir: Path = Field(Path("data"), alias="DATA_DIR")
     # it may hold a password
-    given_database_url: Annotated[str, AfterValidator(_database_url)] | None = Field(
+    given_database_url: Annotated[str, AfterValidator(database_address)] | None = Field(
         None, alias="DATABASE_URL", repr=False
     )
 

@@ -58,6 +58,9 @@ SUBMIT_PATIENCE = 10.0
 #: bytes of an answer; the longest documented one is a list of 137 models, well under this
 MAX_ANSWER_BYTES = 1024 * 1024
 _HTTPS_PORT = 443
+#: connections that wait for the next question, and for how many seconds
+_KEPT = 4
+_KEPT_SECONDS = 2.0
 #: characters; a shorter header value is a word, not a key
 _SHORTEST_SECRET = 4
 
@@ -142,7 +145,8 @@ class VendorHttp:
         self._secrets = _secrets_in(self._headers)
         self.budget = budget or RequestBudget(requests_per_minute=requests_per_minute, concurrency=concurrency)
         self._given_client = client
-        self._own_client: httpx.AsyncClient | None = None
+        #: for submissions (true) and for everything else
+        self._own_clients: dict[bool, httpx.AsyncClient] = {}
         self._auth_codes = auth_codes
         self._max_answer_bytes = max_answer_bytes
         self._now = now
@@ -225,16 +229,16 @@ class VendorHttp:
 
     async def close(self) -> None:
         """Close the connections, unless the client was passed in."""
-        if self._own_client is not None:
-            await self._own_client.aclose()
+        for client in self._own_clients.values():
+            await client.aclose()
 
-    @property
-    def _client(self) -> httpx.AsyncClient:
+    def _client(self, *, submit: bool) -> httpx.AsyncClient:
         """An own one is made for the first request: a start has better things to do."""
         if self._given_client is not None:
             return self._given_client
-        self._own_client = self._own_client or _new_client()
-        return self._own_client
+        if submit not in self._own_clients:
+            self._own_clients[submit] = _new_client(kept=0 if submit else _KEPT)
+        return self._own_clients[submit]
 
     async def _exchange(
         self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool, urgent: bool = False
@@ -257,14 +261,15 @@ class VendorHttp:
     ) -> Answer | httpx.RequestError:
         try:
             async with asyncio.timeout(SUBMIT_TOTAL if submit else ASK_TOTAL):
-                return await self._answer_to(self._request(method, path, json=json, submit=submit))
+                request = self._request(method, path, json=json, submit=submit)
+                return await self._answer_to(request, self._client(submit=submit))
         except TimeoutError:
             return httpx.ReadTimeout("the answer took too long")
         except httpx.RequestError as error:
             return self._bare(error)
 
     def _request(self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool) -> httpx.Request:
-        return self._client.build_request(
+        return self._client(submit=submit).build_request(
             method,
             f"{self._base}{path}",
             # an answer that isn't compressed can't grow while it is read
@@ -274,7 +279,8 @@ class VendorHttp:
         )
 
     async def _uploaded(self, form: UploadForm, file: tuple[str, BinaryIO, str]) -> Answer | httpx.RequestError:
-        request = self._client.build_request(
+        client = self._client(submit=True)
+        request = client.build_request(
             "POST",
             form.url,
             headers={"Accept-Encoding": "identity"},
@@ -285,7 +291,7 @@ class VendorHttp:
         )
         try:
             async with asyncio.timeout(UPLOAD_TOTAL):
-                return await self._answer_to(request)
+                return await self._answer_to(request, client)
         except TimeoutError:
             return httpx.WriteTimeout("the upload took too long")
         except httpx.RequestError as error:
@@ -313,9 +319,9 @@ class VendorHttp:
             return False
         return not all(is_public(each) for each in addresses)
 
-    async def _answer_to(self, request: httpx.Request) -> Answer:
+    async def _answer_to(self, request: httpx.Request, client: httpx.AsyncClient) -> Answer:
         try:
-            response = await self._client.send(request, stream=True, follow_redirects=False)
+            response = await client.send(request, stream=True, follow_redirects=False)
         except (httpx.InvalidURL, UnicodeError):
             # httpx reads where a redirect leads to also when it doesn't go there
             raise httpx.RemoteProtocolError("the redirect can't be read") from None
@@ -396,10 +402,14 @@ def _secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted((value for value in values if len(value) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
-def _new_client() -> httpx.AsyncClient:
-    # A kept connection that the vendor closes in the instant in which we use it looks like a lost
-    # submission. At this pace a new one for each request costs nothing.
-    return httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), verify=trusted_certificates())
+def _new_client(*, kept: int) -> httpx.AsyncClient:
+    """A client that keeps so many connections for the next request.
+
+    A kept one that the vendor closes in the instant in which we use it looks like a lost submission, so those get
+    none. What can be asked again is asked again; and no vendor closes a connection after so short a time.
+    """
+    limits = httpx.Limits(max_keepalive_connections=kept, keepalive_expiry=_KEPT_SECONDS)
+    return httpx.AsyncClient(limits=limits, verify=trusted_certificates())
 
 
 class LateTransport(httpx.AsyncBaseTransport):

@@ -65,6 +65,10 @@ class Links:
         self._trusted = frozenset(host.lower().strip("[]") for host in trusted_hosts)
         self._resolve = resolve
 
+    def trust(self, hosts: Collection[str]) -> None:
+        """Also follow links to these hosts when their addresses are private."""
+        self._trusted |= {host.lower().strip("[]") for host in hosts}
+
     async def fetch(self, url: str, target: Path, *, max_bytes: int, seconds: float, allow_file: bool) -> int:
         """Save what a link leads to as ``target``; gives its bytes. Nothing is left on failure.
 

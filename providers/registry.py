@@ -20,7 +20,7 @@ class VendorAccess:
     requests_per_minute: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Registry:
     """The providers that can be used, and their models in the order of the catalogue."""
 
@@ -29,6 +29,8 @@ class Registry:
     models: Mapping[str, ModelSpec]
     #: what jobs may still be under way with: retired models too
     every: Mapping[str, ModelSpec]
+    #: those that others took the place of; somebody may still wait for an answer of theirs
+    _replaced: list[Provider] = field(default_factory=list["Provider"], repr=False)
 
     @classmethod
     def of(cls, providers: Iterable[Provider], models: Iterable[ModelSpec] = MODELS) -> Registry:
@@ -44,7 +46,13 @@ class Registry:
         """The provider that offers this model."""
         return self.providers[spec.provider]
 
+    def become(self, other: Registry) -> None:
+        """Offer from now on what another registry does. Who asks a provider at the moment still gets its answer."""
+        kept = set(map(id, other.providers.values()))
+        self._replaced += [provider for provider in self.providers.values() if id(provider) not in kept]
+        self.providers, self.models, self.every = other.providers, other.models, other.every
+
     async def close(self) -> None:
-        """Close every provider."""
-        for provider in self.providers.values():
+        """Close every provider, also those of before."""
+        for provider in (*self.providers.values(), *self._replaced):
             await provider.close()

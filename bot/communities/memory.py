@@ -22,9 +22,19 @@ class Communities:
         """What a guild has decided."""
         known = self._known.get(guild_id)
         if known is None:
-            known = await self._database.read(partial(store.community, guild_id=guild_id, default=self._default))
-            self.keep(known)
+            default = self._default
+            known = await self._database.read(partial(store.community, guild_id=guild_id, default=default))
+            if default == self._default:
+                self.keep(known)
         return known
+
+    async def use_default(self, default: AllowanceRule) -> None:
+        """Let this be what members receive where moderators have said nothing."""
+        self._default = default
+        self._known.clear()
+        # what was read before may be remembered only now
+        await self._database.write(_nothing)
+        self._known.clear()
 
     def locked(self, connection: Connection, guild_id: int) -> Community:
         """What a guild has decided, as it surely is until the transaction ends. In a database thread."""
@@ -47,3 +57,7 @@ class Communities:
         known = self._known.get(community.guild_id)
         if known is None or known.version < community.version:
             self._known[community.guild_id] = community
+
+
+def _nothing(connection: Connection) -> None:
+    """Stand in line."""

@@ -23,9 +23,9 @@ class PriceRule:
     factor: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Pricing:
-    """How upstream prices become credits.
+    """How upstream prices become credits. What was quoted stays as it is.
 
     ``own_prices`` are upstream US$ by model and resolution (``*``: any), in place of the catalogue's; a
     model that the catalogue prices per second is priced per second there too.
@@ -34,6 +34,12 @@ class Pricing:
     credits_per_usd: Decimal
     usd_per_vendor_credit: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
     own_prices: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict[str, Mapping[str, Decimal]])
+
+    def become(self, other: Pricing) -> None:
+        """Reckon from now on as another one does."""
+        self.credits_per_usd = other.credits_per_usd
+        self.usd_per_vendor_credit = other.usd_per_vendor_credit
+        self.own_prices = other.own_prices
 
     def credits(self, spec: ModelSpec, *, resolution: str, duration: int, rule: PriceRule | None = None) -> int:
         """The price, rounded up once; ``rule`` is the guild's own. Raises ``PriceUnknown``."""

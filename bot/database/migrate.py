@@ -33,6 +33,10 @@ class NewerDatabase(Exception):  # noqa: N818 - it names what was found
     """The database was migrated by a newer version of the bot."""
 
 
+class CannotMove(Exception):  # noqa: N818 - it names what happened
+    """Nothing was moved to another database; that one is as it was."""
+
+
 def migrate(url: str, *, now: datetime) -> Path | None:
     """Migrate to ``HEAD``; give the backup that was made before, if there was something to lose.
 
@@ -45,7 +49,7 @@ def migrate(url: str, *, now: datetime) -> Path | None:
     try:
         # all of it is one transaction, so that nobody writes between the backup and the new schema
         with engine.begin() as connection:
-            _wait_for_others(connection)
+            wait_for_others(connection)
             version = version_of(connection)
             return None if version == HEAD else _upgrade(connection, parsed, version, now)
     finally:
@@ -69,7 +73,7 @@ def _check_log(path: Path) -> None:
         raise StrayLog(f"{log} isn't the log of this {path.name}, which is a copy: move it and {path.name}-shm away")
 
 
-def _wait_for_others(connection: Connection) -> None:
+def wait_for_others(connection: Connection) -> None:
     """Let one process at a time look at the version and migrate; on SQLite its BEGIN IMMEDIATE does."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from typing import Final
 
 from sqlalchemy import Connection, select
 
 from bot.database.tables import remembered
 from bot.database.upsert import insert_if_absent, insert_or_replace
+
+#: the name of a secret, which each database has its own of
+MEMBER_KEYS: Final = "secret of member keys"
 
 
 def recall(connection: Connection, name: str) -> str | None:
@@ -28,4 +32,4 @@ def recall_or_begin(connection: Connection, name: str, value: str) -> str:
 
 def secret_of_member_keys(connection: Connection) -> str:
     """The secret behind the hashes of deleted members; made when a database sees its first start."""
-    return recall_or_begin(connection, "secret of member keys", secrets.token_hex(32))
+    return recall_or_begin(connection, MEMBER_KEYS, secrets.token_hex(32))

@@ -229,6 +229,8 @@ jobs = Table(
     Column("card_version", Integer),
     # not submitted before this instant (Retry-After of a 429)
     Column("not_before", Instant),
+    # since when its provider can't be reached, or doesn't take it
+    Column("held_up_since", Instant),
     # the intent, stored before the POST
     Column("submitted_at", Instant),
     Column("task_id", Text),

@@ -206,8 +206,6 @@ def _running(sight: Sight) -> str:
 def _expectation(sight: Sight) -> str:
     if sight.is_slow:
         return _("This takes longer than usual.")
-    if sight.is_due:
-        return _("Expected any moment now")
     if sight.expected_at is None:
         return ""
     when = relative_time(sight.expected_at)

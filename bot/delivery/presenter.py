@@ -314,7 +314,7 @@ class DiscordPresenter:
                 content=text,
                 files=files,
                 view=view,
-                nonce=f"v{job.id}",
+                nonce=_nonce_of_video(job),
                 reference=reference,
                 # the text names nobody else
                 allowed_mentions=discord.AllowedMentions(
@@ -424,6 +424,11 @@ class DiscordPresenter:
 
 def _life(job: Job) -> tuple[str, bool]:
     return job.id, job.state.is_open
+
+
+def _nonce_of_video(job: Job) -> str:
+    """What Discord knows a repeated post by; one that takes the place of a deleted message is another."""
+    return f"v{job.id}" if job.result_message_id is None else f"v{job.id}-{job.version}"
 
 
 def _before_attempt(job: Job) -> int:

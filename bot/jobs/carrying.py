@@ -297,6 +297,8 @@ class Carrying:
 
     async def _is_carried_on(self, watch: Watch, step: Step) -> bool:
         """Whether another model goes on in place of one that can't be reached; else the card offers the nearest."""
+        if step.state is State.QUEUED:
+            step.changes["held_up_since"] = watch.job.held_up_since or self._clock()
         if self._fallback is None or not is_held_up(watch.job, step, now=self._clock()):
             return False
         replacement = await self._fallback.carried_on(watch.job)

@@ -16,7 +16,6 @@ from providers.registry import Registry
 from providers.texts import Text
 from providers.types import Mode, ModelSpec
 
-
 #: what to change when nothing starts from this: the first that some model can (None: whatever they can)
 _CHANGES: Final[Mapping[Mode, Sequence[tuple[Mode | None, str, Text]]]] = {
     Mode.TEXT: (

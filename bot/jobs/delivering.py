@@ -116,6 +116,8 @@ class Delivery:
 
     def _may_be_posted(self, job: Job, *, is_inherited: bool) -> bool:
         """Whether the video may stand in the channel, and Discord forget that it does."""
+        if job.result_message_id is not None:
+            return True  # it was posted, and is to be posted again if it is gone
         if job.attempted_at is None:
             return is_inherited and self._clock() - job.created_at >= lifecycle.ATTEMPT_AGE
         return self._clock() - job.attempted_at >= lifecycle.ATTEMPT_AGE

@@ -88,10 +88,14 @@ class _Lessons:
         """What is known now. Takes some 40 ms when there is news, else nothing."""
         if len(self._seen) < ENOUGH:
             return None
-        if self._outlook is None or self._news >= _NEWS * len(self._seen):
+        if self._outlook is None or self._is_old(self._outlook):
             self._outlook = outlook_of(self._seen)
             self._news = 0
         return self._outlook
+
+    def _is_old(self, outlook: Outlook) -> bool:
+        has_become_well_known = not outlook.is_settled and len(self._seen) >= _WELL
+        return has_become_well_known or self._news >= _NEWS * len(self._seen)
 
 
 class Durations:

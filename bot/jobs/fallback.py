@@ -143,4 +143,5 @@ def is_held_up(job: Job, step: Step, *, now: datetime) -> bool:
     """Whether a step means that the provider can't be reached: it is paused, or hasn't taken the job for minutes."""
     if step.changes.get("reason") is Reason.PROVIDER_PAUSED:
         return True
-    return step.state is State.QUEUED and now - job.created_at >= lifecycle.HELD_UP_AFTER
+    since = job.held_up_since
+    return step.state is State.QUEUED and since is not None and now - since >= lifecycle.HELD_UP_AFTER

@@ -145,6 +145,7 @@ class Job:
     card_message_id: int | None = None
     card_version: int | None = None
     not_before: datetime | None = None
+    held_up_since: datetime | None = None
     submitted_at: datetime | None = None
     task_id: str | None = None
     deadline: datetime | None = None

@@ -65,6 +65,7 @@ class Changes(TypedDict, total=False):
     """Columns of the job that change with a transition."""
 
     not_before: datetime | None
+    held_up_since: datetime | None
     submitted_at: datetime | None
     task_id: str | None
     deadline: datetime | None

@@ -6,6 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Final
+
+#: of one that may go; it is lost when instants are added up
+_HAIR: Final = 1e-3
+#: or a clock that is read a little too early makes somebody wait for no time, again and again
+_SHORTEST: Final = timedelta(milliseconds=1)
 
 
 class Pace:
@@ -24,8 +30,7 @@ class Pace:
         passed = 0.0 if self._at is None else max(0.0, (now - self._at).total_seconds())
         self._saved = min(float(self._at_once), self._saved + passed * self._per_second)
         self._at = now
-        # a hair is lost when instants are added up
-        return int(self._saved + 1e-6)
+        return int(self._saved + _HAIR)
 
     def take(self) -> None:
         """One goes."""
@@ -35,7 +40,7 @@ class Pace:
         """When the next may go, if nobody goes before."""
         if self.room(now):
             return now
-        return now + timedelta(seconds=(1 - self._saved) / self._per_second)
+        return now + max(_SHORTEST, timedelta(seconds=(1 - self._saved) / self._per_second))
 
 
 #: Tells how many of a line may go besides what ``at_once`` allows.

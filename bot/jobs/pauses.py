@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -39,6 +39,10 @@ class Pauses:
         log.error("provider paused: check its key and its funds", provider=provider.name, why=str(error))
         self._retry_at[provider.name] = self._clock() + RETRY_EVERY
         return True
+
+    def try_again(self, present: Collection[str]) -> None:
+        """Ask the paused providers at once: a key may be another now. Those that aren't there any more are dropped."""
+        self._retry_at = {name: self._clock() for name in self._retry_at if name in present}
 
     def next_at(self) -> datetime | None:
         """When a paused provider is to be asked again."""

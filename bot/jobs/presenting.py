@@ -31,8 +31,6 @@ class Sight:
     expected_at: datetime | None = None
     #: and at the latest; None: no later than that
     expected_by: datetime | None = None
-    #: that time is over, and yet it isn't slow
-    is_due: bool = False
     #: it takes longer than nearly all of its kind
     is_slow: bool = False
     #: in the queue, from 1

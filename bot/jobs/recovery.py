@@ -14,6 +14,7 @@ import structlog
 
 from bot.database.engine import Connection, Database
 from bot.jobs import store
+from bot.jobs.durations import Durations, kind_of, observation_of
 from bot.jobs.files import JobFiles
 from bot.jobs.job import State
 from bot.jobs.presenting import Presenter
@@ -28,6 +29,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: cards of jobs that ended longer ago are left as they are
 _RECENT: Final = timedelta(days=1)
+#: how long jobs take is learned from so many, found among so many transitions
+_LESSONS: Final = 2_000
+_TRANSITIONS: Final = 20_000
 
 
 async def resume(*, database: Database, worker: Worker, presenter: Presenter, now: datetime) -> None:
@@ -43,6 +47,13 @@ async def resume(*, database: Database, worker: Worker, presenter: Presenter, no
         presenter.show(job)
     worker.wake()
     log.info("resumed", jobs=len(open_jobs), cards=len(stale))
+
+
+async def teach(*, database: Database, durations: Durations) -> None:
+    """Learn how long jobs take from those that finished before this start."""
+    finished = partial(store.finished_lately, most=_LESSONS, among=_TRANSITIONS)
+    for run in await database.read(finished):
+        durations.learn(kind_of(run.model, run.request), observation_of(run.seconds, run.note))
 
 
 async def sweep(*, database: Database, files: JobFiles, now: datetime) -> None:

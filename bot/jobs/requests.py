@@ -123,10 +123,13 @@ class Requests:
     def _explained(self, error: OptionsRefused, spec: ModelSpec, ask: Ask, community: Community) -> Refusal:
         """What can't be had from a model; which others can start from what is attached; what comes from a preset."""
         text = explained(Refusal.of(error.problems).text, ask.preset, [problem.option for problem in error.problems])
-        is_mix = ask.wish.has_video and (ask.wish.has_image or ask.wish.has_last_image)
-        if is_mix or (ask.wish.has_last_image and not ask.wish.has_image) or mode_of(ask.wish) in spec.modes:
+        try:
+            mode = mode_of(ask.wish)
+        except OptionsRefused:
+            # what is attached goes with no model
             return Refusal(text)
-        return Refusal(f"{text}\n{self._chooser.who_can(mode_of(ask.wish), community, ask.place)}".strip())
+        others = "" if mode in spec.modes else self._chooser.who_can(mode, community, ask.place)
+        return Refusal(f"{text}\n{others}".strip())
 
     async def _model(self, ask: Ask, community: Community) -> ModelSpec:
         """The model that was named, or that suits. Raises ``Refusal``."""

@@ -111,11 +111,9 @@ def _planned(situation: Situation, chance: float) -> NextLook | None:
 
 
 def _distance(looks: Sequence[float], number: int) -> float:
-    """From the look before; the first is as far from the second."""
-    if len(looks) == 1:
-        return looks[0]
-    number = max(number, 1)
-    return looks[number] - looks[number - 1]
+    """To the nearer of the looks beside it."""
+    before = looks[number] - looks[number - 1] if number else looks[0]
+    return min(before, looks[number + 1] - looks[number]) if number + 1 < len(looks) else before
 
 
 def _wait(situation: Situation) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,6 +19,18 @@ from bot.jobs.policy import Use
 
 class JobMoved(Exception):  # noqa: N818 - it names what happened
     """The job isn't in the state that the transition leaves: somebody else was faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """How long a vendor took, as far as it was watched."""
+
+    model: str
+    request: Request
+    #: until a look found it done
+    seconds: float
+    #: what was noted then
+    note: str
 
 
 def add(connection: Connection, job: Job) -> bool:
@@ -260,6 +273,30 @@ def last_model(connection: Connection, guild_id: int, user_id: int) -> str | Non
     """The model that a member used last in a guild."""
     member = (jobs.c.guild_id == guild_id, jobs.c.user_id == user_id)
     return connection.execute(select(jobs.c.model).where(*member).order_by(jobs.c.created_at.desc()).limit(1)).scalar()
+
+
+def finished_lately(connection: Connection, *, most: int, among: int) -> Sequence[FinishedRun]:
+    """The last ``most`` runs that gave a video, the oldest first, of the last ``among`` transitions of all jobs."""
+    newest = connection.execute(select(func.max(job_events.c.id))).scalar() or 0
+    began, done = job_events.alias("began"), job_events.alias("done")
+    query = (
+        select(jobs.c.model, jobs.c.request, began.c.created_at, done.c.created_at, done.c.detail)
+        .select_from(done)
+        .join(jobs, jobs.c.id == done.c.job_id)
+        .join(began, began.c.job_id == done.c.job_id)
+        .where(
+            done.c.id > newest - among,
+            done.c.transition == f"{State.RUNNING} -> {State.DELIVERING}",
+            began.c.transition == f"{State.SUBMITTING} -> {State.RUNNING}",
+        )
+        .order_by(done.c.id.desc())
+        .limit(most)
+    )
+    rows = connection.execute(query).all()
+    return [
+        FinishedRun(model, Request.model_validate_json(request), (end - start).total_seconds(), note)
+        for model, request, start, end, note in reversed(rows)
+    ]
 
 
 def existing(connection: Connection, job_ids: Iterable[str]) -> frozenset[str]:

@@ -60,6 +60,10 @@ class Videos:
         self._workers = workers
         self._links = Links(client=client, trusted_hosts=trusted_hosts, resolve=resolve)
 
+    def trust(self, hosts: Collection[str]) -> None:
+        """Also fetch from these hosts when their addresses are private."""
+        self._links.trust(hosts)
+
     async def check(self, path: Path) -> VideoFacts:
         """Open an MP4, MOV or WebM, decode a picture of it, and read it to its end.
 

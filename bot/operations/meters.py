@@ -21,6 +21,8 @@ from bot.operations.store import OpenJobs, Transition
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, Refused, Unavailable
 from providers.observing import ANSWERED, GIVEN_UP
 
+#: what stands for the status of a request to Discord that got no answer
+_NO_STATUS: Final = "none"
 #: seconds; a request to a vendor ends after 110 at the latest
 _REQUEST_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 #: seconds; posting is given up after ten minutes
@@ -32,6 +34,8 @@ _OPERATIONS: Final = ("submit", "ask")
 #: outcomes that are the vendor's trouble or ours; a refused prompt is its member's
 _TROUBLES: Final = frozenset(each.__name__ for each in (Unavailable, AuthFailed, OutcomeUnknown, ContractBroken))
 _OUTCOMES: Final = (ANSWERED, GIVEN_UP, Refused.__name__, *sorted(_TROUBLES))
+#: of Discord, the usual ones
+_STATUSES: Final = (200, 204, 404, 429, 500, 502, 503, _NO_STATUS)
 #: Discord's errors that alerts are about: Missing Access, Missing Permissions, Unknown Interaction
 _CODES: Final = (50001, 50013, 10062)
 _ENDED: Final = tuple(state for state in State if state not in OPEN)
@@ -133,6 +137,8 @@ class Meters:
                     self._requests.labels(provider, operation, outcome)
         for reason in Reason:
             self._unposted.labels(reason)
+        for status in _STATUSES:
+            self._discord.labels(status)
         for code in _CODES:
             self._discord_errors.labels(code)
         for level in ("warning", "error"):
@@ -149,7 +155,7 @@ class Meters:
 
     def discord_answered(self, status: int | None) -> None:
         """See ``bot.operations.discord_trace.DiscordObserver``."""
-        self._discord.labels("none" if status is None else status).inc()
+        self._discord.labels(_NO_STATUS if status is None else status).inc()
 
     def discord_refused(self, code: int) -> None:
         """See ``bot.operations.discord_trace.DiscordObserver``."""

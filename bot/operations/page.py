@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.communities.usage import usd_text
+from bot.delivery.words import credits_text
 from bot.jobs.job import State
 from bot.operations.overview import MOST_JOBS, Kept, Overview, ProviderHealth, Spent
 from bot.operations.readiness import Part
@@ -101,7 +102,7 @@ def _live(overview: Overview, kept: Kept) -> str:
     beyond = sum(counts.values()) - len(rows)
     more = f"<p>The {MOST_JOBS} oldest; {beyond:,} more.</p>" if beyond > 0 else ""
     table = _table(("Job", "Community", "Model", "State", "Age"), rows, "No job is open.")
-    return _section("Live jobs", f"<p>{figures}; {held:,} credits held</p>{table}{more}")
+    return _section("Live jobs", f"<p>{figures}; {credits_text(held)} held</p>{table}{more}")
 
 
 def _providers(providers: Sequence[ProviderHealth], now: datetime) -> str:

@@ -123,7 +123,9 @@ class _Rooms:
             return await self._for_bearer(request, header.removeprefix(_BEARER).strip())
         if self._door.is_in(request.cookies.get(_COOKIE, "")):
             return _html(await self._page())
-        return _html(login_page(), HTTPStatus.UNAUTHORIZED)
+        answer = _html(login_page(), HTTPStatus.UNAUTHORIZED)
+        answer.headers["WWW-Authenticate"] = _BEARER.strip()
+        return answer
 
     async def style(self, _request: web.Request) -> web.Response:
         """How both look."""

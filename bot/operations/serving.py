@@ -60,7 +60,7 @@ class Operations:
         meters.begin(providers=services.registry.providers, models=services.registry.every)
         readiness = Readiness(
             database=database,
-            is_connected=lambda: bot.is_ready() and not bot.is_closed(),
+            is_connected=partial(_is_connected, bot),
             looked_at=lambda: services.worker.looked_at,
             clock=clock,
         )
@@ -154,6 +154,11 @@ def _door(settings: Settings, services: Services) -> Door | None:
     if len(token) < _SHORT:
         log.warning("WANBOT_WEB_TOKEN is short, so somebody may guess it: make a longer one", shorter_than=_SHORT)
     return Door(token=token, clock=services.clock, new_key=lambda: secrets.token_urlsafe(32))
+
+
+def _is_connected(bot: WanBot) -> bool:
+    """Whether every shard has a connection: what discord.py calls ready stays so while one is made anew."""
+    return bot.is_ready() and not bot.is_closed() and not any(shard.is_closed() for shard in bot.shards.values())
 
 
 def _name_of(bot: WanBot, guild_id: int) -> str | None:

@@ -159,6 +159,8 @@ def _video(row: RowMapping, request: Request, events: Sequence[dict[str, object]
         "channel_id": str(row["channel_id"]),
         "card_message_id": _id(row["card_message_id"]),
         "video_message_id": _id(row["result_message_id"]),
+        "video_channel_id": _id(row["result_channel_id"]),
+        "in_place_of": row["replaces"],
         "provider_task": row["task_id"] if is_kept else None,
         "provider_said": row["vendor_message"],
         "provider_link": row["result_url"],

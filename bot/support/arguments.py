@@ -19,6 +19,8 @@ _MOST_CREDITS: Final = 1_000_000
 _LONGEST_REASON: Final = 300
 _LARGEST_ID: Final = 2**63 - 1
 _MOST_SHOWN: Final = 1000
+#: seconds; further back no calendar need reach
+_OLDEST: Final = 36_500 * 86_400
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +92,10 @@ def _age(text: str) -> timedelta:
     found = _AGE.fullmatch(text)
     if found is None:
         raise argparse.ArgumentTypeError("must read 90s, 30m, 2h or 3d")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+    seconds = int(found[1]) * _UNITS[found[2]]
+    if seconds > _OLDEST:
+        raise argparse.ArgumentTypeError("must be 36500d at most")
+    return timedelta(seconds=seconds)
 
 
 def _reason(text: str) -> str:

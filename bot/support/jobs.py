@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
-
-from sqlalchemy import Connection
 
 from bot.communities import audit
 from bot.communities.audit import OPERATOR, Deed, mention
 from bot.credits import ledger
-from bot.database.engine import Database
+from bot.database.engine import Connection, Database
 from bot.jobs import lifecycle
 from bot.jobs import store as jobs
 from bot.jobs.job import Job, Reason, State
@@ -27,9 +24,6 @@ from bot.support import store
 from bot.support.errors import CannotBeDone
 from bot.support.printing import Cell, age_text, facts, table
 from bot.support.store import Entry, Event, Filter
-
-#: so long a post with the same nonce may be taken for a repetition: Discord says "the past few minutes"
-NONCE_LIFE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +83,7 @@ async def redeliver(database: Database, job_id: str, *, videos: Path, reason: st
 
     def order(connection: Connection) -> Job:
         job = _existing(store.lock_job(connection, job_id), job_id)
-        steps = store.events(connection, job_id)
-        _check(why_not_redelivered(job, has_video=has_video, last_step=steps[-1].at if steps else None, now=now))
+        _check(why_not_redelivered(job, has_video=has_video, now=now))
         audit.record(connection, _deed(job, REDELIVER, reason), now=now)
         return jobs.deliver_again(connection, job, until=now + lifecycle.RESULT_LIFE, now=now)
 
@@ -112,7 +105,7 @@ def why_not_released(job: Job, now: datetime) -> str | None:
     return None
 
 
-def why_not_redelivered(job: Job, *, has_video: bool, last_step: datetime | None, now: datetime) -> str | None:
+def why_not_redelivered(job: Job, *, has_video: bool, now: datetime) -> str | None:
     """What speaks against posting a job's video once more; None: nothing."""
     if job.state.is_open:
         return f"it hasn't ended: it is {job.state}"
@@ -122,9 +115,6 @@ def why_not_redelivered(job: Job, *, has_video: bool, last_step: datetime | None
         return "its video isn't kept here any more"
     if job.late_until is not None and now < job.late_until:
         return "it is about to be posted already: by the bot within minutes, or at its next start"
-    if last_step is not None and now < last_step + NONCE_LIFE:
-        free = last_step + NONCE_LIFE
-        return f"Discord may take it for a repetition until {free:%H:%M:%S} UTC: try again then"
     return None
 
 

@@ -39,6 +39,7 @@ def upgrade() -> None:
     op.add_column("guilds", sa.Column("fallback", sa.Boolean(), nullable=True))
     op.add_column("jobs", sa.Column("result_channel_id", sa.BigInteger(), nullable=True))
     op.add_column("jobs", sa.Column("replaces", sa.String(length=16), nullable=True))
+    op.add_column("jobs", sa.Column("held_up_since", sa.BigInteger(), nullable=True))
     op.add_column("jobs", sa.Column("offer_model", sa.String(length=80), nullable=True))
     op.add_column("jobs", sa.Column("offer_price", sa.BigInteger(), nullable=True))
     op.create_index("uq_jobs_replaces", "jobs", ["replaces"], unique=True)

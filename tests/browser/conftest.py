@@ -26,7 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 _PATIENCE: Final = 60.0
 _URL: Final = re.compile(rb"http://127\.0\.0\.1:\S+")
 #: nothing of a first start, and no request to anybody
-_FLAGS: Final = (
+FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -46,7 +46,7 @@ async def visit(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerato
     """A page that shows the playground of a fresh bot."""
     folder: Path = request.config.getoption("--pictures") or tmp_path
     async with _playground(tmp_path) as url, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_chromium(), args=_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         page = await browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="dark")
         await page.goto(url)
         visit = Visit(page=page, folder=folder)
@@ -79,6 +79,6 @@ async def _playground(folder: Path) -> AsyncGenerator[str]:
         await process.communicate()
 
 
-def _chromium() -> str | None:
+def chromium() -> str | None:
     """The system's Chromium; None: the one that ``playwright install chromium`` has fetched."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,15 @@ import pytest
 import simcord
 from sqlalchemy import select
 
+from bot.communities.rules import Place
 from bot.database.tables import ledger_entries
-from bot.jobs import store
 from bot.jobs.job import Job, Reason, State
+from bot.jobs.requests import Ask
 from providers.budget import RequestBudget
+from providers.options import Wish
 from tests.discord.conftest import SimulatedLinks
 from tests.discord.restarts import restarted
-from tests.discord.steps import decide
+from tests.discord.steps import decide, refused
 from tests.discord.worlds import World, is_private, labels, open_world, picture, text_of
 from tests.imitations.pixeldojo import NO_CREDITS, PixelDojoImitation, Route
 
@@ -61,12 +63,6 @@ async def entries(world: World, job: Job) -> list[str]:
     """What was booked for a job."""
     query = select(ledger_entries.c.kind).where(ledger_entries.c.job_id == job.id).order_by(ledger_entries.c.id)
     return list(await world.app.services.database.read(lambda connection: connection.execute(query).scalars().all()))
-
-
-async def loaded(world: World, job_id: str) -> Job:
-    job = await world.app.services.database.read(partial(store.load, job_id=job_id))
-    assert job is not None
-    return job
 
 
 async def test_a_video_whose_provider_is_paused_is_made_with_another_at_a_press(
@@ -296,3 +292,69 @@ async def test_another_guild_goes_on_as_it_decided_itself(dojo: World, vendor: P
     assert labels(answer.response) == [OFFER]
     account = await dojo.account(dojo.alice, dojo.elsewhere)
     assert (account.available, account.held) == (200, 0)
+
+
+async def test_a_model_that_can_not_start_from_this_names_those_that_can(dojo: World) -> None:
+    said = await refused(dojo, model="pixeldojo/wan-2.7-i2v")
+    assert said.startswith("**image**: ")
+    assert said.endswith("Models here that can: `pixeldojo/wan-2.2-standard`, `demo`.")
+    await decide(dojo, "models deny", model="demo")
+    await decide(dojo, "models deny", model=WAN_22)
+    assert "Models here that can" not in await refused(dojo, model="pixeldojo/wan-2.7-i2v")
+
+
+async def test_what_a_vendor_refuses_is_said_plainly_costs_nothing_and_is_not_sent_again(
+    dojo: World, vendor: PixelDojoImitation
+) -> None:
+    card = await asked(dojo)
+    vendor.fail(vendor.submissions[0].job_id, "Our rules don't allow this")
+    await dojo.finish()
+    said = str(card.embeds[0].to_dict())
+    assert "The provider says: Our rules don't allow this" in said
+    assert "Nothing; 15 credits went back" in said
+    assert labels(card) == []
+    await dojo.advance(3600)
+    assert len(vendor.submissions) == 1
+    assert await balance(dojo) == (200, 0)
+
+
+async def test_what_can_not_be_paid_leaves_the_first_video_as_it_was(dojo: World, vendor: PixelDojoImitation) -> None:
+    await decide(dojo, "models price", model="demo", credits=201)
+    card = await held_up(dojo, vendor)
+    assert labels(card)[0] == "Use Demo for 201 credits"
+    said = await dojo.alice.click(card, label="Use Demo for 201 credits")
+    assert is_private(said)
+    assert "This costs 201 credits; you have 200" in text_of(said)
+    (job,) = await dojo.jobs()
+    assert (job.state, await entries(dojo, job)) == (State.QUEUED, ["hold"])
+    assert await balance(dojo) == (185, 15)
+    assert list((dojo.settings.data_dir / "inputs").iterdir()) == []
+
+
+async def test_two_presses_at_once_make_one_video(dojo: World, vendor: PixelDojoImitation) -> None:
+    card = await held_up(dojo, vendor)
+    job = (await dojo.jobs())[0]
+    services = dojo.app.services
+    prepared = [await services.requests.prepare(asking(dojo, job, number)) for number in (1, 2)]
+    outcomes = await asyncio.gather(*(services.requests.accept(each, {}) for each in prepared), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in outcomes) == ["Job", "Refusal"]
+    assert len(await dojo.jobs()) == 2
+    assert await balance(dojo) == (199, 1)
+    assert await entries(dojo, job) == ["hold", "release"]
+    said = await dojo.alice.click(card, label=OFFER)
+    assert is_private(said)
+    await dojo.finish()
+
+
+def asking(world: World, job: Job, number: int) -> Ask:
+    """A press of the button on a card."""
+    return Ask(
+        interaction_id=number,
+        guild_id=job.guild_id,
+        user_id=job.user_id,
+        place=Place(channel_id=world.channel.id),
+        wish=Wish(prompt="A cat", duration=5),
+        model="demo",
+        upload_limit=job.upload_limit,
+        instead_of=job,
+    )

@@ -153,6 +153,32 @@ def test_where_nothing_may_be_used_a_moderator_is_asked_for() -> None:
         (Mode.EXTEND, (WAN_22, DEMO), "video: No model here continues a clip: leave it out."),
         (Mode.FIRST_LAST, (replace(DEMO, modes=(Mode.IMAGE,)),), "last_image: No model here takes a last image"),
         (Mode.IMAGE, (replace(DEMO, modes=(Mode.TEXT,)),), "image: No model here starts from an image"),
+        # what to change is something that would do
+        (
+            Mode.TEXT,
+            (replace(DEMO, modes=(Mode.FIRST_LAST,)),),
+            "image: No model here makes a video from text alone: attach two images.",
+        ),
+        (
+            Mode.TEXT,
+            (replace(DEMO, modes=(Mode.EXTEND,)),),
+            "video: No model here makes a video from text alone: attach a clip.",
+        ),
+        (
+            Mode.IMAGE,
+            (replace(DEMO, modes=(Mode.FIRST_LAST,)),),
+            "last_image: No model here starts from one image alone",
+        ),
+        (Mode.IMAGE, (replace(DEMO, modes=(Mode.EXTEND,)),), "attach a clip in `video` instead"),
+        (Mode.FIRST_LAST, (replace(DEMO, modes=(Mode.TEXT,)),), "image: No model here takes images: leave both out."),
+        (Mode.FIRST_LAST, (replace(DEMO, modes=(Mode.EXTEND,)),), "image: No model here takes images: attach a clip"),
+        (Mode.EXTEND, (replace(DEMO, modes=(Mode.IMAGE,)),), "attach a picture in `image` instead"),
+        (Mode.EXTEND, (replace(DEMO, modes=(Mode.FIRST_LAST,)),), "attach two images instead"),
+        (
+            Mode.EXTEND,
+            (WAN_22, DEMO),
+            "Models here start from text alone, a first image or a first and a last image; `/wan models` shows which.",
+        ),
     ],
 )
 def test_what_no_model_can_start_from_is_named(mode: Mode, models: tuple[ModelSpec, ...], says: str) -> None:

@@ -300,7 +300,7 @@ def test_what_a_vendor_says_never_keeps_a_job_from_ending(connection: Connection
 def test_every_column_that_a_step_changes_comes_back(connection: Connection) -> None:
     later = NOON + timedelta(microseconds=1)
     instants = dict.fromkeys(("not_before", "submitted_at", "deadline", "result_expires_at"), later)
-    instants |= dict.fromkeys(("delivering_since", "attempted_at", "late_until"), later)
+    instants |= dict.fromkeys(("delivering_since", "attempted_at", "late_until", "held_up_since"), later)
     numbers = {"cost_amount": "0.010", "cost_unit": "credits", "result_message_id": 2**62, "reason": Reason.TOO_LATE}
     numbers["offer_price"] = 7
     words = dict.fromkeys(Changes.__optional_keys__, "some words")
