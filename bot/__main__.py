@@ -32,6 +32,10 @@ OK: Final = 0
 FAILED: Final = 1
 BAD_CONFIGURATION: Final = 2
 
+#: seconds; Python's own are ten times as many, which a database's thread would wait for its turn after each statement
+#: while the event loop is busy
+_TURN: Final = 0.0005
+
 _Command = Callable[[Settings, argparse.Namespace], int]
 
 
@@ -72,6 +76,7 @@ def _run(settings: Settings, chosen: argparse.Namespace) -> int:
     # nor will it ever, so it isn't looked through again
     gc.freeze()
     gc.enable()
+    sys.setswitchinterval(_TURN)
 
     if settings.discord_token is None:
         raise SettingsError(["DISCORD_TOKEN: is missing; the README says how to get one"])

@@ -64,7 +64,7 @@ class WanBot(commands.AutoShardedBot):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
-            http_trace=http_trace,
+            http_trace=http_trace,  # pyright: ignore[reportArgumentType] - None is its default
             shard_count=shard_count,
             shard_ids=list(shard_ids) if shard_ids is not None else None,  # pyright: ignore[reportArgumentType] - its default
         )

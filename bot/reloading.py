@@ -70,8 +70,8 @@ class Reloading:
     async def apply(self, given: Settings) -> None:
         """Take over what may change, and say what needs a restart. Raises ``SettingsError`` before anything changes."""
         pricing, before = self._make_pricing(given), self._settings
-        can_change = {name: getattr(given, name) for name in Settings.model_fields if _can_change(name)}
-        settings = before.model_copy(update=can_change)
+        taken = {name: getattr(given, name) for name in Settings.model_fields if can_change(name)}
+        settings = before.model_copy(update=taken)
         await self._renew_providers(before, settings)
         is_dearer_or_cheaper = pricing != self._pricing
         self._pricing.become(pricing)
@@ -105,7 +105,7 @@ class Reloading:
         self._registry.become(Registry.of(providers, self._models))
 
 
-def _can_change(name: str) -> bool:
+def can_change(name: str) -> bool:
     """Whether a field of the settings may change while the bot runs."""
     return name in _OTHERS or any(name.startswith(f"{provider}_") for provider in _PROVIDERS)
 

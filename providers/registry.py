@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from providers.catalogue import MODELS
 from providers.contract import Provider
 from providers.types import ModelSpec
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +23,18 @@ class VendorAccess:
     requests_per_minute: int | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Registry:
-    """The providers that can be used, and their models in the order of the catalogue."""
+    """The providers that can be used, and their models in the order of the catalogue.
 
-    providers: Mapping[str, Provider]
+    Whoever keeps one of the mappings sees what ``become`` makes of it.
+    """
+
+    providers: dict[str, Provider]
     #: what can be asked for
-    models: Mapping[str, ModelSpec]
+    models: dict[str, ModelSpec]
     #: what jobs may still be under way with: retired models too
-    every: Mapping[str, ModelSpec]
+    every: dict[str, ModelSpec]
     #: those that others took the place of; somebody may still wait for an answer of theirs
     _replaced: list[Provider] = field(default_factory=list["Provider"], repr=False)
 
@@ -49,10 +55,18 @@ class Registry:
     def become(self, other: Registry) -> None:
         """Offer from now on what another registry does. Who asks a provider at the moment still gets its answer."""
         kept = set(map(id, other.providers.values()))
-        self._replaced += [provider for provider in self.providers.values() if id(provider) not in kept]
-        self.providers, self.models, self.every = other.providers, other.models, other.every
+        self._replaced.extend(provider for provider in self.providers.values() if id(provider) not in kept)
+        _replace(self.providers, other.providers)
+        _replace(self.models, other.models)
+        _replace(self.every, other.every)
 
     async def close(self) -> None:
         """Close every provider, also those of before."""
         for provider in (*self.providers.values(), *self._replaced):
             await provider.close()
+
+
+def _replace(content: dict[str, _T], by: Mapping[str, _T]) -> None:
+    """Give a mapping another content, in its order."""
+    content.clear()
+    content.update(by)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Table, bindparam, delete, insert, select, update
 
 from bot.communities.rules import Adult, Community, Limits, ModelRule
 from bot.communities.words import BlockedWord
@@ -36,6 +36,9 @@ _LIMITS = {
     "guild_budget": "guild_budget",
     "adult": "adult",
 }
+
+# made once, since every command needs it
+_LOCKED = select(guilds.c.version).where(guilds.c.guild_id == bindparam("guild")).with_for_update()
 
 
 def community(connection: Connection, guild_id: int, *, default: AllowanceRule) -> Community:
@@ -70,8 +73,7 @@ def community(connection: Connection, guild_id: int, *, default: AllowanceRule) 
 def lock_guild(connection: Connection, guild_id: int) -> int:
     """Let one transaction at a time decide on this guild; gives the version of what it has decided."""
     insert_if_absent(connection, guilds, guild_id=guild_id)
-    locked = select(guilds.c.version).where(guilds.c.guild_id == guild_id).with_for_update()
-    return connection.execute(locked).scalar_one()
+    return connection.execute(_LOCKED, {"guild": guild_id}).scalar_one()
 
 
 def count_decision(connection: Connection, guild_id: int) -> None:

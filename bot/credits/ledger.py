@@ -18,6 +18,14 @@ from bot.database.upsert import insert_if_absent, insert_or_replace
 
 # The statements of every hold and its end: putting one together takes longer than carrying it out.
 _LOCKED = select(accounts).where(accounts.c.id == bindparam("account_id")).with_for_update()
+_LOCKED_OF = (
+    select(accounts)
+    .where(accounts.c.guild_id == bindparam("guild"), accounts.c.user_id == bindparam("user"))
+    .with_for_update()
+)
+_GRANTED = select(allowance_grants.c.granted).where(
+    allowance_grants.c.account_id == bindparam("account"), allowance_grants.c.period == bindparam("of_period")
+)
 _OF_JOB = select(ledger_entries).where(
     ledger_entries.c.job_id == bindparam("of_job"), ledger_entries.c.kind == bindparam("of_kind")
 )
@@ -91,8 +99,7 @@ class Mismatch:
 def account_of(connection: Connection, guild_id: int, user_id: int) -> Account:
     """Find or open a member's account, and lock it until the transaction ends."""
     insert_if_absent(connection, accounts, guild_id=guild_id, user_id=user_id)
-    query = select(accounts).where(accounts.c.guild_id == guild_id, accounts.c.user_id == user_id)
-    return _account(connection.execute(query.with_for_update()).mappings().one())
+    return _account(connection.execute(_LOCKED_OF, {"guild": guild_id, "user": user_id}).mappings().one())
 
 
 def account_if_any(connection: Connection, guild_id: int, user_id: int) -> Account | None:
@@ -121,8 +128,7 @@ def give_allowance(
 
     ``member_key`` is what a deleted account of the same member would have left behind.
     """
-    key = and_(allowance_grants.c.account_id == account.id, allowance_grants.c.period == period.key)
-    recorded = connection.execute(select(allowance_grants.c.granted).where(key)).scalar()
+    recorded = connection.execute(_GRANTED, {"account": account.id, "of_period": period.key}).scalar()
     granted = _forgotten(connection, member_key, period) if recorded is None else recorded
     due = refill(rule, granted=granted, available_allowance=account.allowance)
     if not due.is_due:
@@ -131,6 +137,7 @@ def give_allowance(
     if recorded is None:
         connection.execute(insert(allowance_grants).values(account_id=account.id, period=period.key, granted=total))
     else:
+        key = and_(allowance_grants.c.account_id == account.id, allowance_grants.c.period == period.key)
         connection.execute(update(allowance_grants).where(key).values(granted=total))
     _book(connection, account.id, "grant", available=due.grant, allowance=due.grant, now=now)
     if due.expire:

@@ -256,8 +256,8 @@ def _identity(source: Connection) -> str:
 
 @contextmanager
 def _connected(url: URL, *, is_source: bool) -> Generator[Connection]:
-    """One transaction; a source is read as it is in one moment."""
-    engine = sync_engine(url, begin="BEGIN" if is_source else "BEGIN IMMEDIATE")
+    """One transaction, in which nobody else writes to a SQLite file; a source is read as it is in one moment."""
+    engine = sync_engine(url)
     if is_source and engine.dialect.name == "postgresql":
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
     try:

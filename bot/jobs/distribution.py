@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from statistics import median
 from typing import Final
 
 #: (seconds at which a job was last seen running, seconds at which it was seen done)
@@ -25,11 +26,13 @@ _BEYOND: Final = 0.25
 #: cells; the smoothings to choose from
 _RADII: Final = (1, 2, 3, 5, 8, 12, 18)
 _FOLDS: Final = 5
-_ROUNDS: Final = 4
+_ROUNDS: Final = 6
+#: intervals count for no more than so many times their usual width, as a part of their end
+_WIDE: Final = 2.0
 #: seconds; nothing takes less
 _SHORTEST: Final = 0.2
 #: the next of n jobs is the shortest or longest so far with a chance of 1/(n+1) each; this part of it lies far off
-_FAR: Final = 0.3
+_FAR: Final = 0.2
 _FAR_BELOW: Final = (0.0, 0.25, 0.5)
 _FAR_ABOVE: Final = (1.25, 1.5, 2.0, 4.0, 8.0)
 #: below this share nothing is known of those that are left
@@ -82,7 +85,7 @@ class Distribution:
         done = self.share_by(running_at)
         if 1 - done < _NOBODY:
             return expected_wait_of_unknown(running_at, age)
-        waited = self._area(age) - self._area(running_at) - done * (age - running_at)
+        waited = self.area_to(age) - self.area_to(running_at) - done * (age - running_at)
         return max(0.0, waited) / (1 - done)
 
     def _before(self, age: float) -> int | None:
@@ -94,7 +97,8 @@ class Distribution:
     def _slope(self, number: int) -> float:
         return (self.shares[number + 1] - self.shares[number]) / (self.ages[number + 1] - self.ages[number])
 
-    def _area(self, age: float) -> float:
+    def area_to(self, age: float) -> float:
+        """For how many seconds a job has been done at an age, on average over all; 0.0 where it still runs."""
         number = self._before(age)
         if number is None:
             return 0.0 if age <= self.ages[0] else self.areas[-1] + age - self.ages[-1]
@@ -110,10 +114,21 @@ def expected_wait_of_unknown(running_at: float, age: float) -> float:
 
 def learned(observations: Sequence[Observation]) -> Distribution:
     """The distribution that explains what was seen of at least two jobs. Takes some 20 ms for a hundred."""
-    edges = _edges(observations)
-    intervals = [_cells_of(observation, edges) for observation in observations]
+    seen = _without_wide_ones(observations)
+    edges = _edges(seen)
+    intervals = [_cells_of(observation, edges) for observation in seen]
     masses = _fitted(intervals, _best_radius(intervals))
     return _with_the_unseen(edges, masses, len(observations))
+
+
+def _without_wide_ones(observations: Sequence[Observation]) -> list[Observation]:
+    """What was seen, as if nobody had waited very long for a look.
+
+    Looks are planned for when jobs begin to finish. So who is found done at the first look, or at the first after a
+    long wait, has most likely just finished; where all are found so, all is taken as it is.
+    """
+    usual = median((by - after) / by for after, by in observations)
+    return [(max(after, by * (1 - _WIDE * usual)), by) for after, by in observations]
 
 
 def _edges(observations: Sequence[Observation]) -> list[float]:

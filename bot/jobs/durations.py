@@ -13,14 +13,14 @@ from bot.jobs.job import Request
 from bot.jobs.planning import best_looks
 
 #: so many of the latest jobs of a kind count: vendors change
-KEPT: Final = 120
+KEPT: Final = 200
 #: with fewer nothing is learned
 ENOUGH: Final = 8
 #: with so many it is known well
 _WELL: Final = 50
 #: looks that a job may have on average, and while its kind isn't known well: closer looks teach more
 _LOOKS: Final = 4.4
-_LOOKS_TO_LEARN: Final = 9.0
+_LOOKS_TO_LEARN: Final = 12.0
 #: what is new is taken up when it is this part of all
 _NEWS: Final = 0.2
 #: what a member is told of a kind: most jobs take between the first two, few longer than the last
@@ -85,7 +85,7 @@ class _Lessons:
         self._news += 1
 
     def outlook(self) -> Outlook | None:
-        """What is known now. Takes some 40 ms when there is news, else nothing."""
+        """What is known now. Takes some 50 ms when there is news, else nothing."""
         if len(self._seen) < ENOUGH:
             return None
         if self._outlook is None or self._is_old(self._outlook):

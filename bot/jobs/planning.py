@@ -15,8 +15,9 @@ from bot.jobs.distribution import Distribution
 
 #: shares of the jobs at whose ages a look may be, and as many steps over the range
 _POINTS: Final = 100
-#: seconds of waiting; one of so many is felt twice as much as its seconds say
-_LONG: Final = 10.0
+#: seconds; what is waited beyond them counts so many times more
+_LONG: Final = 4.5
+_LONG_COUNTS: Final = 2.0
 #: seconds of waiting that a request is worth at most: with jobs that take minutes, looks aren't the scarce thing
 _DEAREST: Final = 1.0
 _CHEAPEST: Final = 1e-3
@@ -67,13 +68,9 @@ class _Table:
     def __init__(self, distribution: Distribution) -> None:
         self._ages = _points(distribution)
         self._shares = [distribution.share_by(age) for age in self._ages]
-        #: the sums of the ages, and of their squares, of all that have finished by each point
-        self._firsts, self._seconds = [0.0], [0.0]
-        for number in range(1, len(self._ages)):
-            mass = self._shares[number] - self._shares[number - 1]
-            a, b = self._ages[number - 1], self._ages[number]
-            self._firsts.append(self._firsts[-1] + mass * (a + b) / 2)
-            self._seconds.append(self._seconds[-1] + mass * (a * a + a * b + b * b) / 3)
+        #: for how long those that have finished by each point have waited, together; and some time before it
+        self._waits = [distribution.area_to(age) for age in self._ages]
+        self._long_waits = [distribution.area_to(age - _LONG) for age in self._ages]
 
     def looks(self, worth: float) -> list[float]:
         """The ages at which to look, when a request is worth so many seconds of waiting."""
@@ -91,13 +88,14 @@ class _Table:
 
     def _best_after(self, number: int, costs: Sequence[float]) -> tuple[float, int]:
         """The cost of the best next look, and which it is."""
-        share, first, second = self._shares[number], self._firsts[number], self._seconds[number]
+        since, share, before = self._ages[number], self._shares[number], self._waits[number]
         best, chosen = math.inf, len(self._ages) - 1
         for other in range(number + 1, len(self._ages)):
-            age, mass, ages = self._ages[other], self._shares[other] - share, self._firsts[other] - first
-            # of those that finish in between: how long they wait, and the squares of it
-            waiting = age * mass - ages
-            waiting += (age * age * mass - 2 * age * ages + self._seconds[other] - second) / _LONG
+            # of those that finish in between
+            passed = self._ages[other] - since
+            waiting = self._waits[other] - before - share * passed
+            if passed > _LONG:
+                waiting += _LONG_COUNTS * (self._long_waits[other] - before - share * (passed - _LONG))
             if waiting > best:
                 break  # later looks make them wait longer still
             if waiting + costs[other] < best:

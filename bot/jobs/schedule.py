@@ -28,7 +28,8 @@ _OWN_PACE: Final = 200.0
 _SHARE: Final = 0.8
 #: looks come earlier by up to this part of their distance, so that jobs don't march in step
 _JITTER: Final = 0.1
-#: the same for planned looks, whose distance is that from one to the next; while they teach, they come anywhere
+#: planned looks come earlier or later by up to this part of the distance to the next; while they teach, much earlier
+_JITTER_OF_PLAN: Final = 0.05
 _JITTER_TO_LEARN: Final = 0.8
 #: seconds; the distance that counts for it at most
 _WIDEST_JITTER: Final = 10.0
@@ -106,7 +107,7 @@ def _planned(situation: Situation, chance: float) -> NextLook | None:
         return None
     gap = min(_distance(looks, number), _WIDEST_JITTER)
     # what is known well is looked at as planned, now earlier, now later
-    shift = gap * (_JITTER * (1 - 2 * chance) if outlook.is_settled else -_JITTER_TO_LEARN * chance)
+    shift = gap * (_JITTER_OF_PLAN * (1 - 2 * chance) if outlook.is_settled else -_JITTER_TO_LEARN * chance)
     return NextLook(max(_UNLIMITED, looks[number] + shift - situation.age), looks[number])
 
 

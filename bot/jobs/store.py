@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, RowMapping, Select, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, case, func, insert, literal, or_, select, update
 
 from bot.credits import ledger
 from bot.database.tables import Instant, job_events, jobs, ledger_entries
@@ -15,6 +15,26 @@ from bot.database.upsert import insert_if_absent
 from bot.jobs.job import ACTIVE, Job, Reason, Request, State, fingerprint
 from bot.jobs.lifecycle import ALLOWED, Money, Step
 from bot.jobs.policy import Use
+
+# The statements of every command: putting one together takes longer than carrying it out.
+_BY_ID = select(jobs).where(jobs.c.id == bindparam("job"))
+_BY_INTERACTION = select(jobs).where(jobs.c.interaction_id == bindparam("interaction"))
+_WAITING = select(func.count()).where(
+    jobs.c.guild_id == bindparam("guild"),
+    jobs.c.user_id == bindparam("user"),
+    jobs.c.ended_at.is_(None),
+    jobs.c.state == State.QUEUED,
+)
+_EVENT = insert(job_events)
+_CARD = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(
+        channel_id=bindparam("channel"),
+        card_message_id=bindparam("message"),
+        card_version=func.coalesce(jobs.c.card_version, 0),
+    )
+)
 
 
 class JobMoved(Exception):  # noqa: N818 - it names what happened
@@ -59,13 +79,13 @@ def add(connection: Connection, job: Job) -> bool:
 
 def load(connection: Connection, job_id: str) -> Job | None:
     """A job as it stands now."""
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+    row = connection.execute(_BY_ID, {"job": job_id}).mappings().one_or_none()
     return None if row is None else _job(row)
 
 
 def by_interaction(connection: Connection, interaction_id: int) -> Job | None:
     """The job that an interaction has started."""
-    row = connection.execute(select(jobs).where(jobs.c.interaction_id == interaction_id)).mappings().one_or_none()
+    row = connection.execute(_BY_INTERACTION, {"interaction": interaction_id}).mappings().one_or_none()
     return None if row is None else _job(row)
 
 
@@ -111,9 +131,7 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
 
 def store_card(connection: Connection, job_id: str, *, channel_id: int, message_id: int) -> Job:
     """Remember where a job's card stands; it shows the job's first version."""
-    values = {"channel_id": channel_id, "card_message_id": message_id}
-    shown = func.coalesce(jobs.c.card_version, 0)
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values, card_version=shown))
+    connection.execute(_CARD, {"job": job_id, "channel": channel_id, "message": message_id})
     return _existing(connection, job_id)
 
 
@@ -229,9 +247,7 @@ def active_counts(connection: Connection) -> Mapping[tuple[int, int], int]:
 
 def count_waiting(connection: Connection, guild_id: int, user_id: int) -> int:
     """How many jobs of a member wait."""
-    member = (jobs.c.guild_id == guild_id, jobs.c.user_id == user_id)
-    query = select(func.count()).where(*member, jobs.c.ended_at.is_(None), jobs.c.state == State.QUEUED)
-    return connection.execute(query).scalar_one()
+    return connection.execute(_WAITING, {"guild": guild_id, "user": user_id}).scalar_one()
 
 
 def use_since(connection: Connection, guild_id: int, user_id: int, *, since: datetime) -> Use:
@@ -319,7 +335,7 @@ def known_tasks(connection: Connection, task_ids: Iterable[str]) -> frozenset[st
 
 def _record(connection: Connection, job_id: str, transition: str, detail: str, now: datetime) -> None:
     event = {"job_id": job_id, "transition": transition, "detail": _storable(detail), "created_at": now}
-    connection.execute(insert(job_events).values(event))
+    connection.execute(_EVENT, event)
 
 
 def _storable(text: str) -> str:

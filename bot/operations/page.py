@@ -18,7 +18,7 @@ from bot.operations.recent_lines import Line
 #: seconds after which a browser loads the page again
 REFRESH: Final = 15
 STYLE: Final = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-_ORDER: Final = (State.QUEUED, State.SUBMITTING, State.RUNNING, State.DELIVERING)
+_ORDER: Final[Sequence[State]] = (State.QUEUED, State.SUBMITTING, State.RUNNING, State.DELIVERING)
 #: longer names of communities than Discord allows don't exist, but a cell has its limits
 _LONGEST_NAME: Final = 100
 
@@ -84,7 +84,7 @@ def _parts(parts: Sequence[Part]) -> str:
 
 
 def _live(overview: Overview, kept: Kept) -> str:
-    counts = dict.fromkeys(_ORDER, 0)
+    counts: dict[State, int] = dict.fromkeys(_ORDER, 0)
     for each in kept.open:
         counts[each.state] += each.jobs
     figures = " · ".join(f"{count:,} {state}" for state, count in counts.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from structlog.testing import capture_logs
 
 from bot.settings import Settings, SettingsError
 from providers.catalogue import MODELS
-from tests.discord.worlds import World, text_of
+from tests.discord.conftest import SimulatedLinks
+from tests.discord.worlds import World, open_world, picture, text_of
 from tests.imitations.pixeldojo import PixelDojoImitation, Route
 
 WAN_22 = "pixeldojo/wan-2.2-standard"
@@ -45,6 +47,38 @@ async def test_a_job_under_way_is_looked_at_with_the_new_key(dojo: World, vendor
     assert text_of(answer).startswith("Done")
     assert len(dojo.posted()) == 1
     assert vendor.count(Route.SUBMIT) == 1
+
+
+async def test_a_submission_under_way_gets_its_answer_although_the_key_has_changed(tmp_path: Path) -> None:
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+    links = SimulatedLinks()
+
+    async def fetch(url: str) -> bytes:
+        asked.set()
+        await may_answer.wait()
+        return await links(url)
+
+    async with PixelDojoImitation(key="pd_test", fetch=fetch) as vendor:
+        environment = {
+            "PIXELDOJO_API_KEY": "pd_test",
+            "PIXELDOJO_BASE_URL": vendor.base_url,
+            "PIXELDOJO_REQUESTS_PER_MINUTE": "6000",
+            "DEFAULT_ALLOWANCE": "200",
+        }
+        async with open_world(tmp_path, environment) as world:
+            links.world = world
+            # the vendor answers once it has the picture
+            asking = asyncio.create_task(world.video(prompt="A cat", model=WAN_22, image=("cat.png", picture())))
+            await asked.wait()
+            vendor.key = "pd_new"
+            await reload(world, vendor, PIXELDOJO_API_KEY="pd_new")
+            may_answer.set()
+            answer = await asking
+            assert text_of(answer).startswith("Running")
+            vendor.finish(vendor.submissions[0].job_id)
+            await world.advance(60)
+            assert text_of(answer).startswith("Done")
+            assert vendor.count(Route.SUBMIT) == 1
 
 
 async def test_a_paused_provider_is_asked_at_once_whether_it_works_now(dojo: World, vendor: PixelDojoImitation) -> None:

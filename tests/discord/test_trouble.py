@@ -68,7 +68,7 @@ async def test_a_posted_video_is_found_in_a_busy_channel_or_nobody_pretends_to_k
         world.env.backend.create_message(world.channel.id, world.bob.id, content=f"chatter {number}")
     await world.finish()
     (job,) = await world.jobs()
-    open_again = replace(job, state=State.DELIVERING, attempted_at=job.created_at)
+    open_again = replace(job, state=State.DELIVERING, attempted_at=job.created_at, result_message_id=None)
     found = await world.app.services.presenter.find_video(open_again)
     assert found == (Posted(world.posted()[0].id) if is_found else PostTrouble.UNKNOWABLE)
 

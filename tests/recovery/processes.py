@@ -69,6 +69,8 @@ class BotProcess:
         self._settings = settings
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
+        #: where its input comes from; a terminal, perhaps
+        self.stdin = asyncio.subprocess.DEVNULL
         self.started_at = 0.0
 
     async def __aenter__(self) -> Self:
@@ -81,7 +83,7 @@ class BotProcess:
                 *(sys.executable, "-m", "bot", "run"),
                 cwd=self._folder,
                 env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=self.stdin,
                 stdout=log,
                 stderr=log,
             )

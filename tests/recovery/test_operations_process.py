@@ -54,9 +54,11 @@ async def comes(url: str, path: str, status: int) -> str:
 async def rises(url: str, before: Metrics, most: float, name: str, **labels: str) -> Rise:
     """Scrape until a counter has risen by more."""
     async with asyncio.timeout(PATIENCE):
-        while (rise := Rise(before, await scrape(url))).of(name, **labels) <= most:
+        while True:
+            rise = Rise(before, await scrape(url))
+            if rise.of(name, **labels) > most:
+                return rise
             await asyncio.sleep(0.05)
-    return rise
 
 
 # --- health ------------------------------------------------------------------------------------------

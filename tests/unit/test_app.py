@@ -19,6 +19,10 @@ class Odd(Provider):
 
     name: ClassVar[str] = "odd"
     title: ClassVar[str] = "Odd"
+    closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
 
     async def submit(self, request: GenerationRequest) -> Submission:
         raise AssertionError
@@ -39,3 +43,15 @@ async def test_an_odd_list_of_a_vendor_does_not_stop_the_bot() -> None:
     with capture_logs() as lines:
         await compare_catalogue(Registry.of([Odd()]), stopped)
     assert [(line["log_level"], line["provider"]) for line in lines] == [("error", "odd")]
+
+
+async def test_a_provider_that_another_took_the_place_of_is_closed_at_the_end_and_not_before() -> None:
+    old, new = Odd(), Odd()
+    registry = Registry.of([old])
+    kept = registry.providers
+    registry.become(Registry.of([new]))
+    assert kept["odd"] is new, "who kept the mapping sees it"
+    registry.become(Registry.of([new]))
+    assert (old.closed, new.closed) == (0, 0)
+    await registry.close()
+    assert (old.closed, new.closed) == (1, 1)

@@ -45,7 +45,7 @@ def metrics() -> Metrics:
     meters.books_checked(accounts="held", mismatches=0, stray=0, at=NOON.timestamp())
     meters.books_checked(accounts="all", mismatches=0, stray=0, at=NOON.timestamp())
     meters.show_open_jobs([OpenJobs(State.QUEUED, "demo", 1, 1, NOON)], models=["demo"], queue_age=3)
-    parts = dict.fromkeys(("discord", "database", "worker"), True)
+    parts: dict[str, bool] = dict.fromkeys(("discord", "database", "worker"), True)
     meters.show_parts(parts, paused={"pixazo": False}, guilds=1)
     return Metrics.of(meters.text().decode())
 
