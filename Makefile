@@ -32,7 +32,7 @@ run: setup ## serve Discord; needs DISCORD_TOKEN
 test: setup ## run every test
 	$(RUN) pytest -n auto $(ARGS)
 
-test-browser: setup ## walk through the playground in Chromium (ARGS="--pictures docs/images" draws the pictures of the documents)
+test-browser: setup ## walk through the playground and the operator's page in Chromium (ARGS="--pictures docs/images" draws the pictures of the documents)
 	$(RUN) --group browser pyright tests/browser
 	$(RUN) --group browser pytest tests/browser $(ARGS)
 

@@ -13,18 +13,20 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bench import command, delivery, ledger, many, start
+from bench import command, delivery, ledger, many, seeing, simulated, start
 from bench.machine import noise
 from bench.table import Reading, rows_of, table
 
 Measure = Callable[..., Awaitable[Sequence[Reading]]]
 
 FAMILIES: Final[dict[str, Measure]] = {
+    "simulated": simulated.measure,
     "command": command.measure,
     "start": start.measure,
     "ledger": ledger.measure,
     "many": many.measure,
     "delivery": delivery.measure,
+    "seeing": seeing.measure,
 }
 RESULTS: Final = Path(__file__).with_name("results.json")
 

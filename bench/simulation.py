@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from random import Random
 from statistics import fmean, quantiles
 from typing import Final
 
 from bot.jobs.distribution import Observation
-from bot.jobs.durations import Durations, Kind, kind_of
+from bot.jobs.durations import Durations, kind_of
 from bot.jobs.job import Job, Request, State
 from bot.jobs.schedule import Situation, next_look
 from bot.jobs.watches import Watch, Watches
@@ -100,6 +100,15 @@ def taught(draw: Draw, dice: Random, count: int, *, requests_per_minute: int | N
     return durations
 
 
+def drawn(draw: Draw, durations: Durations, dice: Random, count: int) -> list[Seen]:
+    """What becomes of so many more jobs; each of them teaches as well."""
+    seen: list[Seen] = []
+    for _ in range(count):
+        seen.append(watched(draw(dice), durations, dice))
+        durations.learn(_KIND, seen[-1].observation)
+    return seen
+
+
 def evenly(low: float, high: float, dice: Random, *, block: int) -> Draw:
     """Draw blocks that are spread evenly from ``low`` to ``high``, in random order within each."""
     left: list[float] = []
@@ -125,7 +134,8 @@ def known(draw: Draw, dice: Random, *, points: int = 600) -> list[float]:
 def least_lag(seconds: Sequence[float], looks: float) -> float:
     """The least mean lag, in seconds, with so many looks on average, for who knows that jobs take ``seconds``.
 
-    ``seconds`` are ascending and equally likely. Dynamic programming gives the best schedule for a worth of a look;
+    ``seconds`` are ascending, equally likely, and stand for all in between: nobody can look at the very moment of one.
+    Dynamic programming gives the best schedule for a worth of a look;
     between two neighbouring schedules chance may choose, so that every number of looks can be had.
     """
     few, many = 1e4, 1e-4
@@ -147,20 +157,22 @@ def _best(seconds: Sequence[float], worth: float) -> tuple[float, float]:
     """Looks and lag of the best schedule when a look is worth so many seconds of lag."""
     count = len(seconds)
     sums = [0.0, *accumulate(seconds)]
+    #: the age at which to look to find the first so many done
+    ages = [0.0, *((one + other) / 2 for one, other in pairwise(seconds)), 1.5 * seconds[-1] - 0.5 * seconds[-2]]
     #: the cost, the looks and the lag of those that still run when all before ``number`` are done
     costs, looks, lags = [0.0] * (count + 1), [0.0] * (count + 1), [0.0] * (count + 1)
     for number in range(count - 1, -1, -1):
         best, chosen = math.inf, count
         for other in range(number + 1, count + 1):
-            # the look finds done what lies in between, the last of them at this very moment
-            lag = seconds[other - 1] * (other - number) - (sums[other] - sums[number])
+            # the look finds done what lies in between
+            lag = ages[other] * (other - number) - (sums[other] - sums[number])
             if lag > best:
                 break
             if lag + costs[other] < best:
                 best, chosen = lag + costs[other], other
         costs[number] = best + worth * (count - number)
         looks[number] = looks[chosen] + count - number
-        lags[number] = lags[chosen] + seconds[chosen - 1] * (chosen - number) - (sums[chosen] - sums[number])
+        lags[number] = lags[chosen] + ages[chosen] * (chosen - number) - (sums[chosen] - sums[number])
     return looks[0] / count, lags[0] / count
 
 
@@ -175,7 +187,7 @@ class Rush:
     finished: int
     #: the most requests that a vendor saw in a minute
     busiest: int
-    #: the longest that a submission waited for its request
+    #: the longest that a submission waited for its request, the first ones apart
     submission: float
     #: the longest that a running job wasn't looked at
     unseen: float
@@ -191,13 +203,17 @@ class _Window:
 
     def opens_at(self, now: float) -> float:
         """When the next request may be made."""
-        while self._made and self._made[0] + _WINDOW <= now:
-            self._made.popleft()
+        self._forget(now)
         return now if len(self._made) < self._per_minute else self._made[0] + _WINDOW
 
     def make(self, now: float) -> None:
+        self._forget(now)
         self._made.append(now)
         self.busiest = max(self.busiest, len(self._made))
+
+    def _forget(self, now: float) -> None:
+        while self._made and self._made[0] + _WINDOW <= now:
+            self._made.popleft()
 
 
 class _Looks:
@@ -278,8 +294,9 @@ def rush(
     while now < seconds:
         now = window.opens_at(now)
         if waiting:
-            submission = max(submission, now - waiting.popleft())
-            number = next(numbers)
+            asked_at, number = waiting.popleft(), next(numbers)
+            # the first all come at once
+            submission = max(submission, now - asked_at if number >= in_flight else 0.0)
             ends[number], seen_at[number] = now + draw(dice), now
             looks.begin(number, now)
         else:
@@ -296,9 +313,7 @@ def rush(
                 waiting.append(now)
         window.make(now)
         now += _REQUEST
-    # the first were all submitted at once
-    settled = lags[in_flight:]
-    return Rush(fmean(settled), len(lags), window.busiest, submission, unseen)
+    return Rush(fmean(lags[in_flight:]), len(lags), window.busiest, submission, unseen)
 
 
 def _instant(seconds: float) -> datetime:
@@ -322,9 +337,3 @@ def _job(number: int, now: datetime) -> Job:
         created_at=now,
         submitted_at=now,
     )
-
-
-def lessons(durations: Durations, observations: Iterator[Observation], kind: Kind = _KIND) -> None:
-    """Teach what others saw."""
-    for observation in observations:
-        durations.learn(kind, observation)

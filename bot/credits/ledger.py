@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, case, func, insert, or_, select, true, update
+from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, case, func, insert, or_, select, text, true, update
 
 from bot.credits.allowance import AllowanceRule, Period, refill
 from bot.database.tables import accounts, allowance_grants, forgotten_grants, ledger_entries
@@ -29,6 +29,8 @@ _GRANTED = select(allowance_grants.c.granted).where(
 _OF_JOB = select(ledger_entries).where(
     ledger_entries.c.job_id == bindparam("of_job"), ledger_entries.c.kind == bindparam("of_kind")
 )
+# its index is found by these very words
+_RESOLUTION = _OF_JOB.where(text("kind IN ('settle', 'release')"))
 _CHANGE = (
     update(accounts)
     .where(accounts.c.id == bindparam("account"))
@@ -225,7 +227,8 @@ def release(connection: Connection, *, job_id: str, now: datetime) -> None:
 
 def refund(connection: Connection, *, job_id: str, now: datetime) -> None:
     """Give back what a job has settled, in the split in which it was taken."""
-    held, settled = _entry(connection, job_id, "hold"), _entry(connection, job_id, "settle")
+    held = _entry(connection, job_id, "hold")
+    settled = connection.execute(_RESOLUTION, {"of_job": job_id, "of_kind": "settle"}).mappings().one()
     spent = -settled["held_change"] - settled["available_change"]
     allowance = min(spent, -held["allowance_change"])
     _book(connection, held["account_id"], "refund", available=spent, allowance=allowance, job_id=job_id, now=now)

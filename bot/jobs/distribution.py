@@ -1,9 +1,6 @@
 """How long jobs take, learned from those that finished. Pure.
 
-Nobody sees a job finish: a look finds it running, a later one finds it done. So what is known of each is an interval,
-and a distribution is fitted to intervals: mass that is spread over each as the others suggest (expectation and
-maximisation), smoothed a little. How much is a little, the jobs themselves tell: the smoothing that best foretells
-those that were left out.
+Nobody sees a job finish: a look finds it running, a later one finds it done. So what is known of each is an interval.
 """
 
 from __future__ import annotations
@@ -16,17 +13,13 @@ from itertools import accumulate
 from statistics import median
 from typing import Final
 
+from bot.jobs.shapes import CELLS, best_shape
+
 #: (seconds at which a job was last seen running, seconds at which it was seen done)
 Observation = tuple[float, float]
 
-#: in equal steps of the logarithm, for what takes long varies more
-_CELLS: Final = 200
 #: the part of the observed range by which the cells reach beyond each end
 _BEYOND: Final = 0.25
-#: cells; the smoothings to choose from
-_RADII: Final = (1, 2, 3, 5, 8, 12, 18)
-_FOLDS: Final = 5
-_ROUNDS: Final = 6
 #: intervals count for no more than so many times their usual width, as a part of their end
 _WIDE: Final = 2.0
 #: seconds; nothing takes less
@@ -117,8 +110,7 @@ def learned(observations: Sequence[Observation]) -> Distribution:
     seen = _without_wide_ones(observations)
     edges = _edges(seen)
     intervals = [_cells_of(observation, edges) for observation in seen]
-    masses = _fitted(intervals, _best_radius(intervals))
-    return _with_the_unseen(edges, masses, len(observations))
+    return _with_the_unseen(edges, best_shape(intervals), len(observations))
 
 
 def _without_wide_ones(observations: Sequence[Observation]) -> list[Observation]:
@@ -132,70 +124,23 @@ def _without_wide_ones(observations: Sequence[Observation]) -> list[Observation]
 
 
 def _edges(observations: Sequence[Observation]) -> list[float]:
-    """The bounds of the cells, over all that was seen and a little more."""
+    """The bounds of the cells, over all that was seen and a little more.
+
+    They are equal steps of the logarithm, for what takes long varies more.
+    """
     # of one that was done at the first look little is known, and its beginning would stretch the cells
     low = math.log(max(_SHORTEST, min(max(after, (after + by) / 4) for after, by in observations)))
     high = math.log(max(2 * _SHORTEST, *(by for _, by in observations)))
     margin = _BEYOND * max(high - low, 0.05)
     low, high = low - margin, high + margin
-    return [math.exp(low + (high - low) * number / _CELLS) for number in range(_CELLS + 1)]
+    return [math.exp(low + (high - low) * number / CELLS) for number in range(CELLS + 1)]
 
 
 def _cells_of(observation: Observation, edges: Sequence[float]) -> tuple[int, int]:
     """The cells that an interval touches: from the first, up to before the second."""
     after, by = observation
-    first = min(max(bisect_right(edges, after) - 1, 0), _CELLS - 1)
-    return first, min(max(bisect_left(edges, by), first + 1), _CELLS)
-
-
-def _best_radius(intervals: Sequence[tuple[int, int]]) -> int:
-    """The smoothing under which those that were left out are likeliest."""
-    scores = dict.fromkeys(_RADII, 0.0)
-    for fold in range(_FOLDS):
-        asked = intervals[fold::_FOLDS]
-        told = [interval for number, interval in enumerate(intervals) if number % _FOLDS != fold]
-        for radius in _RADII:
-            scores[radius] += _likelihood(_fitted(told, radius), asked, len(intervals))
-    return max(_RADII, key=lambda radius: scores[radius])
-
-
-def _likelihood(masses: Sequence[float], intervals: Sequence[tuple[int, int]], count: int) -> float:
-    """The logarithm; a little is left to chance, so that one odd job rules nothing out."""
-    until, chance = [0.0, *accumulate(masses)], 1 / (count + 1)
-    return sum(
-        math.log((1 - chance) * (until[end] - until[start]) + chance * (end - start) / _CELLS)
-        for start, end in intervals
-    )
-
-
-def _fitted(intervals: Sequence[tuple[int, int]], radius: int) -> list[float]:
-    """The mass of each cell."""
-    masses = [1 / _CELLS] * _CELLS
-    if not intervals:
-        return masses
-    for _ in range(_ROUNDS):
-        until = [0.0, *accumulate(masses)]
-        weights = [0.0] * (_CELLS + 1)
-        for start, end in intervals:
-            weight = 1 / max(1e-12, until[end] - until[start])
-            weights[start] += weight
-            weights[end] -= weight
-        masses = _smoothed([mass * weight for mass, weight in zip(masses, accumulate(weights), strict=False)], radius)
-        total = sum(masses)
-        masses = [mass / total for mass in masses]
-    return masses
-
-
-def _smoothed(masses: Sequence[float], radius: int) -> list[float]:
-    """The running mean, three times, which is nearly a bell."""
-    smooth = list(masses)
-    for _ in range(3):
-        until = [0.0, *accumulate(smooth)]
-        smooth = [
-            (until[min(_CELLS, number + radius + 1)] - until[max(0, number - radius)]) / (2 * radius + 1)
-            for number in range(_CELLS)
-        ]
-    return smooth
+    first = min(max(bisect_right(edges, after) - 1, 0), CELLS - 1)
+    return first, min(max(bisect_left(edges, by), first + 1), CELLS)
 
 
 def _with_the_unseen(edges: Sequence[float], masses: Sequence[float], count: int) -> Distribution:

@@ -60,12 +60,11 @@ class Orders:
 
     async def run_once(self) -> None:
         """See to the orders that are new."""
-        found = await self._database.read(partial(_orders, newest=self._newest))
-        fresh = [(number, deed) for number, deed in found if number not in self._seen]
-        for _, deed in fresh:
-            await self._see_to(deed)
-        self._newest = max([self._newest or 0, *(number for number, _ in found)])
-        self._seen = {number for number, _ in found if number > self._newest - _LOOK_BACK}
+        newest, found = await self._database.read(partial(_orders, since=self._newest))
+        for number, deed in found:
+            if number not in self._seen:
+                await self._see_to(deed)
+        self._newest, self._seen = newest, {number for number, _ in found}
 
     async def _see_to(self, deed: Deed) -> None:
         if deed.action == REDELIVER:
@@ -84,7 +83,10 @@ class Orders:
         log.info("a job was released by the operator", job=job.id)
 
 
-def _orders(connection: Connection, *, newest: int | None) -> Sequence[tuple[int, Deed]]:
-    """The latest orders. The first look goes a little back: one may have come while the bot was starting."""
-    last = audit.newest(connection) if newest is None else newest
-    return audit.by_operator(connection, after=last - _LOOK_BACK)
+def _orders(connection: Connection, *, since: int | None) -> tuple[int, Sequence[tuple[int, Deed]]]:
+    """The number of the audit's last row, and the orders since that of the last look.
+
+    Each look goes a little further back, the first one too: an order may have come while the bot was starting.
+    """
+    newest = audit.newest(connection)
+    return newest, audit.by_operator(connection, after=(newest if since is None else since) - _LOOK_BACK)

@@ -224,8 +224,10 @@ def open_jobs(connection: Connection) -> Sequence[Job]:
 
 
 def stale_cards(connection: Connection, *, since: datetime) -> Sequence[Job]:
-    """Jobs ended since then whose card doesn't show it yet."""
-    query = select(jobs).where(jobs.c.ended_at >= since, jobs.c.card_version < jobs.c.version)
+    """Jobs ended since then whose card doesn't show it yet; of purged ones nothing is left to show."""
+    query = select(jobs).where(
+        jobs.c.ended_at >= since, jobs.c.purged_at.is_(None), jobs.c.card_version < jobs.c.version
+    )
     return _jobs(connection, query.order_by(jobs.c.created_at))
 
 

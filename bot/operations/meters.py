@@ -124,7 +124,7 @@ class Meters:
         self._guilds = Gauge("wanbot_guilds", "Communities that the bot is in.", registry=registry)
 
     def begin(self, *, providers: Iterable[str], models: Iterable[str]) -> None:
-        """Let every series that alerts are about begin at 0."""
+        """Let every series that alerts are about begin at 0, unless it has begun."""
         for model in models:
             self._accepted.labels(model)
             for state in _ENDED:
@@ -206,6 +206,7 @@ class Meters:
         """Set what works: parts of the bot by name, and providers by name."""
         for part, is_ready in are_ready.items():
             self._ready.labels(part).set(is_ready)
+        self._paused.clear()
         for provider, is_paused in paused.items():
             self._paused.labels(provider).set(is_paused)
         self._guilds.set(guilds)

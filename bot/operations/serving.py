@@ -57,7 +57,6 @@ class Operations:
     async def serving(self, settings: Settings, services: Services, bot: WanBot) -> AsyncGenerator[int]:
         """Serve on ``HTTP_PORT`` within the block; gives the port. Raises ``OSError`` when it is taken."""
         meters, database, clock = self.meters, services.database, services.clock
-        meters.begin(providers=services.registry.providers, models=services.registry.every)
         readiness = Readiness(
             database=database,
             is_connected=partial(_is_connected, bot),
@@ -121,6 +120,8 @@ class Scrape:
         except NoAnswer as error:
             log.warning("the metrics of jobs can't be read", why=str(error))
         registry, pauses = self._services.registry, self._services.pauses
+        # each time: a reload may have brought a provider
+        self._meters.begin(providers=registry.providers, models=registry.every)
         self._meters.show_parts(
             {part.name: part.trouble is None for part in await self._readiness.parts()},
             paused={name: pauses.is_paused(name) for name in registry.providers},

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bot.communities.audit import OPERATOR
+from bot.communities import audit
+from bot.communities.audit import OPERATOR, Deed
 from bot.communities.decisions import Actor
+from bot.database.engine import Connection
+from bot.jobs import store
 from bot.jobs.job import Job, Reason, State
+from bot.jobs.orders import Orders
 from bot.support import credits as accounts
 from bot.support import jobs as support
 from bot.support.errors import CannotBeDone
@@ -204,3 +208,31 @@ async def test_an_order_is_heard_once(world: World) -> None:
     await world.advance(3600)
     await hear(world)
     assert (text_of(answer), wire.edits) == (shown, 0)
+
+
+async def test_an_order_of_long_ago_is_not_looked_at_again(world: World) -> None:
+    await world.video(prompt="A cat", duration=2)
+    job = await only_job(world)
+    await release(world, job)
+    await hear(world)
+    deed = Deed(guild_id=1, actor_id=2, interaction_id=None, action="models.allow", target="demo", before="", after="")
+
+    def much_happens(connection: Connection) -> None:
+        for _ in range(150):
+            audit.record(connection, deed, now=world.env.now())
+        # a card that Discord has lost would be tried again and again
+        store.card_shows(connection, job.id, 0)
+
+    await world.app.services.database.write(much_happens)
+    services, wire = world.app.services, Wire(world)
+    later = Orders(
+        database=services.database,
+        worker=services.worker,
+        latecomers=services.latecomers,
+        presenter=services.presenter,
+    )
+    for _ in range(3):
+        await later.run_once()
+        await services.orders.run_once()
+    await world.advance(10)
+    assert wire.edits == 0

