@@ -17,7 +17,7 @@ from bench.process import WANBOT, Program, until
 from bench.seeding import give_to, seed_running, task_id
 from bench.table import Reading, Target
 from tests.imitations.discord_server import Channel
-from tests.imitations.pixeldojo import Route
+from tests.imitations.pixeldojo import HTML_502, Route
 from tests.recovery.processes import Stage
 
 LOOP: Final = ("-m", "bench.baselines.loop_bot")
@@ -72,10 +72,14 @@ async def _ours(folder: Path, count: int, video: bytes) -> tuple[float, Peaks]:
             Program(*WANBOT, folder=folder, settings=stage.settings) as bot,
             watched_memory(bot.pid) as peaks,
         ):
-            await bot.says('"ready"')
+            # a fault at the first look brings all of them to the next one within the same second, ten later
+            stage.vendor.fault_always(Route.STATUS, HTML_502)
             await until(lambda: stage.vendor.count(Route.STATUS) >= count or bot.is_over, what="a look at each")
-            begun = time.monotonic()
+            stage.vendor.fault_always(Route.STATUS, None)
+            await bot.says('"ready"')
             _finish(stage, count, video)
+            await until(lambda: stage.vendor.count(Route.STATUS) > count or bot.is_over, what="a second look")
+            begun = time.monotonic()
             await _all_posted(bot, channels, count)
             return time.monotonic() - begun, peaks
 

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from bot import logs
@@ -175,7 +176,14 @@ def _support(settings: Settings, chosen: argparse.Namespace) -> int:
 
 
 def _backup(settings: Settings, chosen: argparse.Namespace) -> int:
-    print(f"A verified copy is in {backup(settings.database_url, chosen.to, now=system_clock())}.")  # noqa: T201
+    url, now = settings.database_url, system_clock()
+    if make_url(url).get_backend_name() == "sqlite":
+        copy = backup(url, chosen.to, now=now)
+    else:
+        from bot.database.snapshot import snapshot  # noqa: PLC0415
+
+        copy = snapshot(url, chosen.to, now=now)
+    print(f"A verified copy is in {copy}.")  # noqa: T201
     return OK
 
 

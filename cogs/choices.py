@@ -11,7 +11,7 @@ from discord import app_commands
 from bot.communities.rules import Community, Place
 from bot.delivery.prices import price_text
 from bot.delivery.words import shortened
-from bot.languages import ngettext, say
+from bot.languages import _, ngettext, say
 from bot.members.presets import Preset, found, key_of
 from bot.services import Services
 from providers.options import allowed_durations, allowed_resolutions, describe
@@ -19,6 +19,9 @@ from providers.types import ModelSpec
 
 _MOST: Final = 25
 _NAME: Final = 100
+#: seconds; a usual time is rounded to so many, and from then on to minutes
+_ROUND_TO: Final = 5
+_MINUTES_FROM: Final = 90
 #: threads are as their parent
 _MAY_BE_AGE_RESTRICTED: Final = (
     discord.TextChannel,
@@ -53,10 +56,12 @@ async def usable_models(services: Services, interaction: discord.Interaction[Any
 async def models(
     services: Services, interaction: discord.Interaction[Any], typed: str
 ) -> list[app_commands.Choice[str]]:
-    """Models that may be used here, with their prices."""
+    """Models that may be used here, with their prices and, where it is known, how long they take."""
     community = await services.communities.of(interaction.guild_id or 0)
     specs = await usable_models(services, interaction)
-    return _fitting([_priced(services, community, spec, spec.name) for spec in specs], typed)
+    return _fitting(
+        [_priced(services, community, spec, spec.name, _usual_time(services, spec)) for spec in specs], typed
+    )
 
 
 async def every_model(
@@ -161,14 +166,28 @@ async def _specs(services: Services, interaction: discord.Interaction[Any]) -> S
     preset = getattr(interaction.namespace, "preset", None)
     if not model and preset:
         own, offered = await _presets(services, interaction)
-        model = next((each.options.model for each in (*own, *offered) if each.key == key_of(preset)), None)
+        key = key_of(preset)
+        model = next((each.options.model for each in (*own, *offered) if each.key == key), None)
     chosen = [spec for spec in usable if spec.id == model]
     return chosen or usable
 
 
-def _priced(services: Services, community: Community, spec: ModelSpec, name: str) -> app_commands.Choice[str]:
+def _priced(
+    services: Services, community: Community, spec: ModelSpec, name: str, time: str = ""
+) -> app_commands.Choice[str]:
     prices = price_text(services.pricing.range(spec, community.prices.get(spec.id)))
-    return app_commands.Choice(name=shortened(f"{name} · {prices}", _NAME), value=spec.id)
+    parts = [part for part in (name, prices, time) if part]
+    return app_commands.Choice(name=shortened(" · ".join(parts), _NAME), value=spec.id)
+
+
+def _usual_time(services: Services, spec: ModelSpec) -> str:
+    """``about 40 s``; empty: too few have finished."""
+    seconds = services.durations.usual_seconds(spec.id)
+    if seconds is None:
+        return ""
+    if seconds < _MINUTES_FROM:
+        return _("about {seconds} s").format(seconds=max(_ROUND_TO, _ROUND_TO * round(seconds / _ROUND_TO)))
+    return _("about {minutes} min").format(minutes=round(seconds / 60))
 
 
 def _seconds(number: int) -> str:

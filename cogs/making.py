@@ -11,6 +11,7 @@ from typing import Any, Final
 import discord
 import structlog
 
+from bot.credits.balances import Statement
 from bot.delivery import faults
 from bot.delivery.cards import offer_text
 from bot.delivery.messages import (
@@ -29,7 +30,7 @@ from bot.errors import AlreadyAccepted, Refusal, Unreachable
 from bot.jobs import store
 from bot.jobs.job import Job, StoredMedia
 from bot.jobs.requests import Ask, Prepared
-from bot.languages import _
+from bot.languages import _, say_name
 from bot.members.presets import PresetUse
 from bot.services import Services
 from bot.tree import answer_privately
@@ -169,9 +170,17 @@ class Making:
 
     async def _check_funds(self, prepared: Prepared) -> None:
         """Ask about no price that can't be paid. Raises ``Refusal``."""
-        ask = prepared.ask
+        self._services.requests.check_funds(await self._statement(prepared.ask), prepared.quote)
+
+    async def _statement(self, ask: Ask) -> Statement:
+        """What the asker has, with what comes back when another job gives way."""
         statement = await self._services.balances.of(ask.guild_id, ask.user_id, ask.place.role_ids)
-        self._services.requests.check_funds(statement, prepared.quote)
+        old, account = ask.instead_of, statement.account
+        if old is None or not old.state.is_open:
+            return statement
+        freed = min(old.quote, account.held)
+        account = replace(account, available=account.available + freed, held=account.held - freed)
+        return replace(statement, account=account)
 
     async def _prepared(self, ask: Ask) -> tuple[Prepared, _Wording | None]:
         """What can be had, and how to ask before it is begun; None: it needn't be asked. Raises ``Refusal``."""
@@ -197,7 +206,7 @@ class Making:
         wording: _Wording,
     ) -> None:
         ask = prepared.ask
-        statement = await self._services.balances.of(ask.guild_id, ask.user_id, ask.place.role_ids)
+        statement = await self._statement(ask)
         text = _("This costs {price} of your {balance}: {model}, {resolution}, {seconds} s. Go?").format(
             price=f"{prepared.quote:,}",
             balance=credits_text(statement.account.available),
@@ -265,7 +274,8 @@ class Making:
         try:
             message_id = await self._answer(interaction, job)
         except faults.DISCORD_ERRORS as error:
-            if faults.code_of(error) == faults.UNKNOWN_INTERACTION:
+            # what goes on in place of another job gets its card from the worker: the first card tells of it
+            if faults.code_of(error) == faults.UNKNOWN_INTERACTION and job.replaces is None:
                 log.warning("a command came too late; its job is given up", job=job.id)
                 await self._services.cancelling.withdraw(job)
             elif faults.code_of(error) == faults.ALREADY_ACKNOWLEDGED:
@@ -321,7 +331,7 @@ def making_of(interaction: discord.Interaction[Any]) -> Making:
 def _why_changed(options: Sequence[str]) -> str:
     if not options:
         return ""
-    listed = ", ".join(f"`{name}`" for name in options)
+    listed = ", ".join(f"`{say_name(name)}`" for name in options)
     return _("The nearest model can't do everything as you wished; it changes {options}.").format(options=listed)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import discord
 
 from bot.delivery.messages import ERASE, NO_MENTIONS, buttons, card_buttons, card_embed
+from bot.delivery.threads import take_name
 from bot.delivery.words import member_text
 from bot.errors import Refusal
 from bot.jobs import store
@@ -101,11 +102,13 @@ async def delete(interaction: discord.Interaction[Any], services: Services, job_
     await interaction.response.edit_message(content=_("The video was removed."), view=None)
     community = await services.communities.of(job.guild_id)
     with services.presenter.speaking_in(job.guild_id):
+        thread = _("A video that was removed")
         what = _("{member}'s video in {channel}, job {job}").format(
             member=f"<@{job.user_id}>", channel=f"<#{job.channel_id}>", job=job.id
         )
     told = f"<@{interaction.user.id}> · **results remove** · {what}"
     await services.presenter.tell_moderators(community, told)
+    await take_name(interaction.client, job, thread)
 
 
 async def _own_or_moderated(interaction: discord.Interaction[Any], services: Services, job_id: str) -> Job:

@@ -207,13 +207,18 @@ async def _stream(response: httpx.Response, part: Path, max_bytes: int) -> int:
     announced = response.headers.get("Content-Length", "")
     if announced.isdecimal():
         _check_length(int(announced), max_bytes)
-    size = 0
+    size = written = 0
+    pieces: list[bytes] = []
     file = await asyncio.to_thread(part.open, "wb")
     try:
-        async for chunk in response.aiter_raw(_CHUNK):
-            size += len(chunk)
+        async for piece in response.aiter_raw():
+            size += len(piece)
             _check_length(size, max_bytes)
-            await asyncio.to_thread(file.write, chunk)
+            pieces.append(piece)
+            if size - written >= _CHUNK:
+                await asyncio.to_thread(file.writelines, pieces)
+                pieces, written = [], size
+        await asyncio.to_thread(file.writelines, pieces)
     finally:
         file.close()
     return size

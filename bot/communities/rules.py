@@ -52,6 +52,8 @@ class Place:
     #: the channel that a thread belongs to
     parent_id: int | None = None
     role_ids: Collection[int] = ()
+    #: whether these are all the roles of who asks
+    knows_roles: bool = True
     #: Discord lets only adults in
     is_age_restricted: bool = False
 
@@ -123,14 +125,16 @@ class Community:
         return self.permits(spec.id, place) and not self.is_too_adult(spec, place)
 
     def permits(self, model: str, place: Place) -> bool:
-        """Whether the rules allow a model: the most specific wins; among roles, allow beats deny."""
+        """Whether the rules allow a model: the most specific wins; among roles, allow beats deny.
+
+        What is denied to a role is denied to who may have it.
+        """
         channels = {0, *place.channel_ids}
         roles = {0, *place.role_ids}
-        fitting = [
-            rule
-            for rule in self.model_rules
-            if rule.model == model and rule.channel_id in channels and rule.role_id in roles
-        ]
+        here = [rule for rule in self.model_rules if rule.model == model and rule.channel_id in channels]
+        if not place.knows_roles and any(rule.role_id and not rule.is_allowed for rule in here):
+            return False
+        fitting = [rule for rule in here if rule.role_id in roles]
         if not fitting:
             return True
         most = max(rule.specificity for rule in fitting)

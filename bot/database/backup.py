@@ -26,7 +26,7 @@ def backup(url: str, target: Path | None, *, now: datetime) -> Path:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise BackupFailed("a PostgreSQL database is backed up with pg_dump")
+        raise BackupFailed("only a SQLite file is copied as it is")
     source = Path(parsed.database)
     if not source.is_file():
         raise BackupFailed(f"there is no database at {source}")
@@ -36,7 +36,7 @@ def backup(url: str, target: Path | None, *, now: datetime) -> Path:
     part = path.with_name(f"{path.name}.part")
     try:
         copy_of(source, part)
-        _verify(part)
+        verify(part)
         return part.replace(path)
     except (sqlite3.Error, DBAPIError, OSError) as error:
         raise BackupFailed(f"there is no copy at {path}: {error}") from error
@@ -53,7 +53,8 @@ def copy_of(source: Path, target: Path) -> None:
         copy.execute("PRAGMA journal_mode=DELETE")
 
 
-def _verify(path: Path) -> None:
+def verify(path: Path) -> None:
+    """Open a copy, check the file and its books. Raises ``BackupFailed`` for what is unsound."""
     only_read = f"{path.absolute().as_uri()}?mode=ro"
     engine = create_engine("sqlite://", creator=partial(sqlite3.connect, only_read, uri=True), poolclass=NullPool)
     with engine.connect() as connection:

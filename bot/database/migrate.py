@@ -37,7 +37,7 @@ class CannotMove(Exception):  # noqa: N818 - it names what happened
     """Nothing was moved to another database; that one is as it was."""
 
 
-def migrate(url: str, *, now: datetime) -> Path | None:
+def migrate(url: str | URL, *, now: datetime) -> Path | None:
     """Migrate to ``HEAD``; give the backup that was made before, if there was something to lose.
 
     Raises ``NewerDatabase``, ``BackupFailed`` and ``StrayLog``. A migration that fails leaves nothing behind.

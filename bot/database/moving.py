@@ -64,15 +64,29 @@ def move(source_url: str, target_url: str, *, now: datetime) -> Moved:
         # a bot that starts now waits until this is over
         wait_for_others(origin)
         _check_alone(origin, "the source")
-        version = version_of(origin)
-        if version != HEAD:
-            advice = "start this program on it once, or run `wanbot migrate`"
-            raise CannotMove(f"the source is at version {version or 'none'}, and not at {HEAD}: {advice} first")
+        _check_version(origin)
         migrate(target_url, now=now)
         copy = stack.enter_context(_connected(target, is_source=False))
         wait_for_others(copy)
         _check_alone(copy, "the target")
         return _copy(origin, copy)
+
+
+def copy_into_file(url: str, path: Path, *, now: datetime) -> None:
+    """Copy a database, also one in use, into a new SQLite file, as it is in one moment. Raises ``CannotMove``."""
+    target = URL.create("sqlite", database=str(path))
+    with _connected(make_url(url), is_source=True) as origin:
+        _check_version(origin)
+        migrate(target, now=now)
+        with _connected(target, is_source=False) as copy:
+            _copy(origin, copy)
+
+
+def _check_version(source: Connection) -> None:
+    version = version_of(source)
+    if version != HEAD:
+        advice = "start this program on it once, or run `wanbot migrate`"
+        raise CannotMove(f"the source is at version {version or 'none'}, and not at {HEAD}: {advice} first")
 
 
 def _copy(source: Connection, target: Connection) -> Moved:

@@ -20,5 +20,7 @@ def place_of_job(client: discord.Client, job: Job) -> Place | None:
         channel_id=job.channel_id,
         parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
         role_ids=roles,
+        # nobody has told them since the command, and members aren't kept
+        knows_roles=member is not None,
         is_age_restricted=channel.is_nsfw(),
     )

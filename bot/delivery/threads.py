@@ -72,6 +72,19 @@ def thread_name(job: Job) -> str:
     return one_line(job.request.prompt, _LONGEST_NAME) or _("A video")
 
 
+async def take_name(client: discord.Client, job: Job, name: str) -> None:
+    """Let the thread of a video that was removed tell nothing of it any more: who made a thread may rename it."""
+    if job.result_channel_id is None:
+        return
+    try:
+        thread = await client.fetch_channel(job.result_channel_id)
+        if isinstance(thread, discord.Thread):
+            await thread.edit(name=name, archived=False)
+    except faults.DISCORD_ERRORS as error:
+        if faults.code_of(error) not in faults.GONE:
+            log.warning("the thread of a removed video keeps its name", job=job.id, why=str(error))
+
+
 def _may_thread(channel: discord.TextChannel) -> bool:
     granted = channel.permissions_for(channel.guild.me)
     return granted.create_public_threads and granted.send_messages_in_threads

@@ -18,7 +18,7 @@ _POINTS: Final = 100
 #: seconds; what is waited beyond them counts so many times more
 _LONG: Final = 4.5
 _LONG_COUNTS: Final = 2.0
-#: seconds of waiting that a request is worth at most: with jobs that take minutes, looks aren't the scarce thing
+#: seconds of waiting that a request is worth at most: where jobs take minutes, members wait longer for a rare look
 _DEAREST: Final = 1.0
 _CHEAPEST: Final = 1e-3
 #: halvings of the range in which the worth is sought
@@ -35,24 +35,21 @@ _NOBODY: Final = 1e-3
 
 
 def best_looks(distribution: Distribution, *, most: float) -> tuple[float, ...]:
-    """The ages of the looks, in seconds, ascending, for an expected number of at most ``most`` looks (over 1.0).
+    """The ages of the looks, in seconds, ascending: the first, and on until nearly every job has finished.
 
-    They begin with the first look; behind the last nearly every job has finished.
+    They are expected to be at most ``most``, or as many as are worth a second of waiting each.
     """
     table = _Table(distribution)
-    cheap, dear = math.log(_CHEAPEST), math.log(_DEAREST)
     looks = table.looks(_DEAREST)
-    if expected_looks(distribution, looks) > most:
-        # scarcer than that: whatever worth keeps to the number
-        cheap, dear = dear, math.log(_DEAREST * 1000)
-        looks = table.looks(_DEAREST * 1000)
-    for _ in range(_HALVINGS):
-        worth = (cheap + dear) / 2
-        tried = table.looks(math.exp(worth))
-        if expected_looks(distribution, tried) > most:
-            cheap = worth
-        else:
-            dear, looks = worth, tried
+    if expected_looks(distribution, looks) < most:
+        cheap, dear = math.log(_CHEAPEST), math.log(_DEAREST)
+        for _ in range(_HALVINGS):
+            worth = (cheap + dear) / 2
+            tried = table.looks(math.exp(worth))
+            if expected_looks(distribution, tried) > most:
+                cheap = worth
+            else:
+                dear, looks = worth, tried
     return tuple(_without_wide_gaps(distribution, looks))
 
 

@@ -43,8 +43,6 @@ class Situation:
     age: float
     #: looks made so far
     looks: int
-    #: the vendor's own guess of the whole duration
-    estimate: float | None = None
     #: what was learned of jobs like this one
     outlook: Outlook | None = None
     #: the planned age of the look that was made last
@@ -79,11 +77,6 @@ def next_look(situation: Situation, *, chance: float) -> NextLook:
         return planned
     # never before the time that the vendor named
     return NextLook(max(planned.wait, situation.retry_after * (1 + _JITTER * chance)), planned.aim)
-
-
-def seconds_to_next_look(situation: Situation, *, chance: float) -> float:
-    """Seconds from now to the next look. ``chance`` runs from 0.0 to 1.0."""
-    return next_look(situation, chance=chance).wait
 
 
 def worth_of_look(outlook: Outlook | None, *, running_at: float, age: float) -> float:

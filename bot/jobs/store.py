@@ -168,7 +168,9 @@ def renew_result(connection: Connection, job_id: str, *, url: str, expires_at: d
 
 def remove_result(connection: Connection, job_id: str, *, now: datetime) -> Job:
     """Remember that a posted video was deleted, and that no copy is kept."""
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(removed_at=now, video_path=None))
+    # nor is it posted once more
+    gone = {"removed_at": now, "video_path": None, "late_until": None}
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(gone))
     return _existing(connection, job_id)
 
 

@@ -6,6 +6,7 @@ Nothing of it is lost with the process: a start finds the jobs in the database, 
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _IN_LINE: Final = frozenset({State.RUNNING, State.DELIVERING})
 LAST_LOOK: Final = timedelta(seconds=30)
 #: a job that is busy although it is due
 _BUSY: Final = timedelta(seconds=5)
+#: who is due, and wasn't looked at while all could have had so many looks, goes first
+_FORGOTTEN: Final = 4
 #: of a long line so large a part is put in order at a time
 _ORDERED: Final = 16
 
@@ -282,4 +285,8 @@ class Watches:
 
     def _worth(self, job_id: str, now: datetime) -> float:
         watch = self._watches[job_id]
-        return worth_of_look(self._outlook(watch.job), running_at=watch.looked_at, age=watch.age(now))
+        age = watch.age(now)
+        turn = self._running[watch.provider] * 60 / ((self._limits(watch.provider) or math.inf) * _STEADY)
+        if age - watch.looked_at > _FORGOTTEN * turn:
+            return math.inf
+        return worth_of_look(self._outlook(watch.job), running_at=watch.looked_at, age=age)

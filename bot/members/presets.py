@@ -11,13 +11,15 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.delivery.words import disarmed, one_line
 from bot.errors import Refusal
-from bot.languages import _
+from bot.languages import _, say_name
 from providers.options import Wish
 
 #: characters of a name
 LONGEST: Final = 32
 #: of one member, and of all that a community offers
 MOST: Final = 25
+#: of what is typed; no name is so long
+_LONGEST_TYPED: Final = 200
 _NEGATIVE_SHOWN: Final = 60
 #: with these, mentions and code begin
 _SIGNS_OF_DISCORD: Final = frozenset("`<>@")
@@ -86,7 +88,8 @@ def normalised(name: str) -> str:
 
 def key_of(name: str) -> str:
     """Of two names that people take for the same, the keys are the same."""
-    return _plain(name).casefold()
+    # some of what is typed is no name, and is looked at for each letter that follows
+    return _plain(name[:_LONGEST_TYPED]).casefold()
 
 
 def found(name: str, own: Iterable[Preset], offered: Iterable[Preset], *, option: str = "name") -> Preset:
@@ -98,10 +101,10 @@ def found(name: str, own: Iterable[Preset], offered: Iterable[Preset], *, option
             return preset
     if not presets:
         text = _("**{option}**: there is no preset yet. `/wan preset save` keeps the options of your last video.")
-        raise Refusal(text.format(option=option))
+        raise Refusal(text.format(option=say_name(option)))
     names = ", ".join(dict.fromkeys(disarmed(preset.name, LONGEST) for preset in presets))
     text = _("**{option}**: there is no preset **{name}**. There are: {names}.")
-    raise Refusal(text.format(option=option, name=disarmed(name, LONGEST), names=names))
+    raise Refusal(text.format(option=say_name(option), name=disarmed(name, LONGEST), names=names))
 
 
 def applied(wish: Wish, model: str | None, preset: Preset) -> tuple[Wish, str, PresetUse]:
@@ -120,7 +123,7 @@ def explained(text: str, use: PresetUse | None, options: Iterable[str]) -> str:
     if not named:
         return text
     more = _("From the preset **{name}**: {options}. What you type in the command wins over it.")
-    listed = ", ".join(f"`{name}`" for name in named)
+    listed = ", ".join(f"`{say_name(name)}`" for name in named)
     return f"{text}\n{more.format(name=disarmed(use.name, LONGEST), options=listed)}"
 
 

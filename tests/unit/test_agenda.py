@@ -112,3 +112,11 @@ class Agendas(RuleBasedStateMachine):
 
 Agendas.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 TestAgendas = Agendas.TestCase
+
+
+def test_instants_that_were_replaced_are_not_kept_until_they_come() -> None:
+    agenda = Agenda()
+    for number in range(10_000):
+        agenda.put("job", NOON + timedelta(days=1, seconds=number))
+    assert len(agenda._heap) < 200
+    assert agenda.next_at() == NOON + timedelta(days=1, seconds=9_999)

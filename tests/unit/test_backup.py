@@ -148,6 +148,6 @@ def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
     assert there(tmp_path) == set()
 
 
-def test_postgresql_is_backed_up_by_its_own_tool() -> None:
-    with pytest.raises(BackupFailed, match="pg_dump"):
+def test_postgresql_has_no_file_that_could_be_copied() -> None:
+    with pytest.raises(BackupFailed, match="only a SQLite file"):
         backup("postgresql://somebody:secret@nowhere/wanbot", None, now=NOON)

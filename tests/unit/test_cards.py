@@ -151,6 +151,8 @@ _sights = st.builds(
     Sight,
     progress=st.none() | st.floats(allow_nan=True),
     expected_at=st.none() | st.just(NOON),
+    expected_by=st.none() | st.just(NOON + timedelta(seconds=30)),
+    is_slow=st.booleans(),
     place=st.none() | st.integers(1, 20),
 )
 
@@ -200,6 +202,18 @@ def test_a_queued_job_can_be_cancelled_and_a_running_one_where_the_provider_can(
 def test_an_estimate_is_one_that_every_client_counts_down_by_itself() -> None:
     shown = card_of(in_state(State.RUNNING), sight=Sight(expected_at=NOON))
     assert f"Expected <t:{int(NOON.timestamp())}:R>" in text_of(shown)
+
+
+def test_a_range_reads_from_its_first_to_its_last_time() -> None:
+    sight = Sight(expected_at=NOON, expected_by=NOON + timedelta(seconds=30))
+    at = int(NOON.timestamp())
+    assert f"Expected <t:{at}:R> to <t:{at + 30}:R>" in text_of(card_of(in_state(State.RUNNING), sight=sight))
+
+
+def test_what_is_slower_than_usual_says_so_in_place_of_a_time_that_has_passed() -> None:
+    text = text_of(card_of(in_state(State.RUNNING), sight=Sight(progress=0.5, is_slow=True)))
+    assert "50 %\nThis takes longer than usual." in text
+    assert "Expected" not in text
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])

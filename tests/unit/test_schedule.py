@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.jobs.schedule import Situation, seconds_to_next_look
+from bot.jobs.durations import Outlook, outlook_of
+from bot.jobs.schedule import Situation, next_look, worth_of_look
+
+
+def seconds_to_next_look(situation: Situation, *, chance: float) -> float:
+    return next_look(situation, chance=chance).wait
+
 
 CHANCES = (0.0, 0.25, 0.5, 1.0)
 #: a job of a vendor with a wide budget
@@ -19,7 +25,6 @@ _situations = st.builds(
     Situation,
     age=st.floats(0.0, 100_000.0),
     looks=st.integers(0, 10_000),
-    estimate=st.none() | st.floats(0.0, 3600.0),
     failures=st.integers(0, 10_000),
     retry_after=st.none() | st.floats(0.0, 600.0),
     requests_per_minute=st.none() | st.integers(1, 100_000),
@@ -120,3 +125,77 @@ def test_whatever_is_known_a_look_is_planned_that_keeps_every_promise(situation:
 def test_more_jobs_never_make_a_look_earlier(situation: Situation, more: int, chance: float) -> None:
     crowded = replace(situation, running=situation.running + more)
     assert seconds_to_next_look(situation, chance=chance) <= seconds_to_next_look(crowded, chance=chance)
+
+
+# --- with something learned --------------------------------------------------------------------------
+
+EVEN = outlook_of([(20 + 0.8 * number, 21 + 0.8 * number) for number in range(50)])
+LEARNING = outlook_of([(20 + 4.0 * number, 24 + 4.0 * number) for number in range(10)])
+KNOWN = Situation(age=0.0, looks=0, outlook=EVEN, requests_per_minute=60)
+
+
+def followed(situation: Situation, dice: random.Random, *, until: float) -> list[float]:
+    """The ages at which such a job is looked at."""
+    ages: list[float] = []
+    while situation.age < until:
+        look = next_look(situation, chance=dice.random())
+        situation = replace(situation, age=situation.age + look.wait, aim=look.aim, looks=situation.looks + 1)
+        ages.append(situation.age)
+    return ages
+
+
+@pytest.mark.parametrize("outlook", [EVEN, LEARNING])
+def test_a_plan_is_followed_look_by_look_and_none_is_made_twice(outlook: Outlook) -> None:
+    for seed in range(20):
+        ages = followed(replace(KNOWN, outlook=outlook), random.Random(seed), until=58)
+        planned = [look for look in outlook.looks if look < 64]
+        assert abs(len(ages) - sum(look < 58 for look in planned)) <= 2
+        assert all(min(abs(age - look) for look in planned) <= 10 for age in ages)
+
+
+@pytest.mark.parametrize("chance", CHANCES)
+def test_a_planned_look_comes_about_when_it_is_planned(chance: float) -> None:
+    look = next_look(KNOWN, chance=chance)
+    assert look.aim == EVEN.looks[0]
+    assert look.wait == pytest.approx(EVEN.looks[0], abs=0.5)
+
+
+def test_a_look_that_came_early_is_not_made_again() -> None:
+    early = replace(KNOWN, age=EVEN.looks[0] - 0.4, aim=EVEN.looks[0], looks=1)
+    assert next_look(early, chance=0.5).aim == EVEN.looks[1]
+
+
+def test_a_look_that_came_late_has_made_those_before_it_needless() -> None:
+    late = replace(KNOWN, age=EVEN.looks[3] + 0.1, aim=EVEN.looks[1], looks=2)
+    assert next_look(late, chance=0.5).aim == EVEN.looks[4]
+
+
+def test_past_its_plan_a_job_is_looked_at_as_if_nothing_was_known() -> None:
+    past = replace(KNOWN, age=EVEN.looks[-1] + 1, aim=EVEN.looks[-1], looks=30)
+    assert next_look(past, chance=0.0).wait == pytest.approx(10.0)
+    old = replace(past, age=3000.0)
+    assert next_look(old, chance=0.0).wait == 30.0
+
+
+def test_failures_and_wishes_of_the_vendor_come_before_any_plan() -> None:
+    assert next_look(replace(KNOWN, failures=1), chance=0.0).wait == 10.0
+    assert next_look(replace(KNOWN, age=21.0, retry_after=120.0), chance=0.0).wait == 120.0
+
+
+@given(age=st.floats(0.0, 5000.0), aim=st.floats(0.0, 5000.0), chance=_chances, asked=st.none() | st.floats(0.0, 600.0))
+def test_a_plan_never_makes_a_look_at_once_and_always_one_within_a_minute(
+    age: float, aim: float, chance: float, asked: float | None
+) -> None:
+    situation = replace(KNOWN, age=age, aim=min(aim, age + 5), looks=1, retry_after=asked)
+    wait = next_look(situation, chance=chance).wait
+    assert max(0.5, asked or 0.0) <= wait <= max(66.0, (asked or 0.0) * 1.1)
+
+
+# --- what a look is worth ----------------------------------------------------------------------------
+
+
+def test_who_is_likelier_to_have_finished_and_to_wait_is_looked_at_first() -> None:
+    early, due, overdue = (worth_of_look(EVEN, running_at=0.0, age=age) for age in (15.0, 40.0, 70.0))
+    assert early < due < overdue
+    assert worth_of_look(EVEN, running_at=39.0, age=40.0) < due
+    assert worth_of_look(None, running_at=0.0, age=40.0) < worth_of_look(None, running_at=0.0, age=80.0)

@@ -1,0 +1,157 @@
+"""What a reading with fresh eyes has found: in the button for another model, presets, threads and orders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+import pytest
+import simcord
+from discord.webhook.async_ import AsyncWebhookAdapter
+
+from bot.jobs.job import Reason, State
+from tests.discord.steps import ask, decide, give_role, refused
+from tests.discord.test_discord_in_trouble import refusal
+from tests.discord.test_orders import hear, redeliver
+from tests.discord.test_other_models import OFFER, WAN_22, asked, balance, entries, held_up, turned_budgets
+from tests.discord.test_threads import videos_in
+from tests.discord.tongues import CHINESE, reads
+from tests.discord.worlds import World, all_text, is_private, labels, text_of
+from tests.imitations.pixeldojo import NO_CREDITS, PixelDojoImitation, Route
+
+UNKNOWN_INTERACTION = 10062
+
+__all__ = ["turned_budgets"]
+
+
+async def asked_to_delete(world: World, video: discord.Message) -> simcord.ResponseMessage:
+    """The question before a video is deleted."""
+    asked = (await world.alice.click(video, label="Delete")).response
+    assert asked is not None
+    return asked
+
+
+async def test_a_dear_other_model_can_be_paid_with_what_the_first_one_frees(
+    dojo: World, vendor: PixelDojoImitation
+) -> None:
+    await decide(dojo, "models price", model="demo", credits=10)
+    await decide(dojo, "credits revoke", member=dojo.alice, amount=185)
+    await decide(dojo, "limits set", confirm_above=5)
+    await vendor.stop()
+    asked_first = await dojo.alice.slash(dojo.channel, "wan video", prompt="A cat", model=WAN_22)
+    assert asked_first.response is not None
+    card = (await dojo.alice.click(asked_first.response, label="Go")).response
+    assert card is not None
+    for _number in range(6):
+        await dojo.advance(31)
+    assert await balance(dojo) == (0, 15)
+    question = (await dojo.alice.click(card, label="Use Demo for 10 credits")).response
+    assert question is not None
+    assert "This costs 10 of your 15 credits: Demo" in question.content
+    await dojo.alice.click(question, label="Go")
+    assert await balance(dojo) == (5, 10)
+    await dojo.finish()
+    new, old = await dojo.jobs()
+    assert (await entries(dojo, old), await entries(dojo, new)) == (["hold", "release"], ["hold", "settle"])
+    assert await balance(dojo) == (5, 0)
+
+
+async def test_nobody_gets_a_model_that_is_denied_to_their_role_by_waiting(
+    dojo: World, vendor: PixelDojoImitation
+) -> None:
+    await decide(dojo, "options set", fallback=True)
+    novices = dojo.guild.create_role("Novices")
+    give_role(dojo, dojo.alice, novices)
+    await decide(dojo, "models deny", model="demo", role=novices)
+    assert "`demo` isn't allowed here" in await refused(dojo, model="demo")
+    vendor.fault_next(Route.SUBMIT, NO_CREDITS)
+    card = await asked(dojo)
+    (job,) = await dojo.jobs()
+    assert (job.state, job.reason) == (State.FAILED, Reason.PROVIDER_PAUSED)
+    assert labels(card) == []
+    assert await balance(dojo) == (200, 0)
+
+
+async def test_a_press_whose_answer_comes_too_late_still_goes_on_on_a_card_of_its_own(
+    dojo: World, vendor: PixelDojoImitation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = await held_up(dojo, vendor)
+
+    async def too_late(*_args: Any, **_options: Any) -> Any:
+        raise refusal(404, UNKNOWN_INTERACTION)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AsyncWebhookAdapter, "create_interaction_response", too_late)
+        await dojo.alice.click(card, label=OFFER)
+    # nobody could answer it
+    for each in dojo.env.backend.interactions.values():
+        each.responded = True
+    await dojo.finish()
+    new, old = await dojo.jobs()
+    assert "It goes on with another model, on a card of its own." in all_text(card)
+    assert (new.state, new.replaces, old.reason) == (State.SUCCEEDED, old.id, Reason.REPLACED)
+    assert new.card_message_id is not None
+    assert len(dojo.posted()) == 1
+    assert await balance(dojo) == (199, 0)
+
+
+async def test_a_video_that_is_removed_is_not_posted_again_by_an_order_of_before(
+    dojo: World, vendor: PixelDojoImitation
+) -> None:
+    await dojo.video(prompt="A cat", model=WAN_22)
+    vendor.finish(vendor.submissions[0].job_id)
+    await dojo.finish()
+    (video,), (job,) = dojo.posted(), await dojo.jobs()
+    question = await asked_to_delete(dojo, video)
+    await redeliver(dojo, job)
+    await dojo.alice.click(question, label="Remove it for good")
+    await hear(dojo)
+    assert dojo.posted() == []
+    (job,) = await dojo.jobs()
+    assert (job.late_until, job.video_path) == (None, None)
+
+
+async def test_the_thread_of_a_removed_video_does_not_tell_what_it_was(world: World) -> None:
+    await decide(world, "options set", threads=True)
+    await world.video(prompt="Somebody's secret", duration=2)
+    await world.finish()
+    (thread,) = world.channel.threads
+    assert thread.name == "Somebody's secret"
+    (video,) = videos_in(thread)
+    await world.alice.click(await asked_to_delete(world, video), label="Remove it for good")
+    assert [each.name for each in world.channel.threads] == ["A video that was removed"]
+
+
+async def test_a_thread_that_can_not_be_renamed_keeps_nobody_from_deleting(world: World) -> None:
+    await decide(world, "options set", threads=True)
+    await world.video(prompt="A cat", duration=2)
+    await world.finish()
+    (thread,) = world.channel.threads
+    question = await asked_to_delete(world, videos_in(thread)[0])
+    inner = world.app.bot.http.request
+
+    async def refusing(route: Any, **options: Any) -> Any:
+        if route.method == "PATCH" and route.path == "/channels/{channel_id}":
+            raise refusal(403, 50013)
+        return await inner(route, **options)
+
+    world.app.bot.http.request = refusing
+    pressed = await world.alice.click(question, label="Remove it for good")
+    assert is_private(pressed)
+    assert question.content == "The video was removed."
+    assert videos_in(thread) == []
+    assert thread.name == "A cat"
+
+
+async def test_refusals_name_options_as_the_members_own_menu_does(world: World) -> None:
+    await world.video(prompt="A cat", duration=2, resolution="480p")
+    await world.finish()
+    await ask(world.alice, world.channel, "preset save", name="small")
+    reads(world, world.alice, CHINESE)
+    said = await refused(world, preset="big")
+    assert said.startswith("**预设**：")
+    await decide(world, "models deny", model="demo")
+    said = await refused(world, preset="small")
+    assert said.startswith("**模型**：")
+    assert "`模型`" in said.splitlines()[-1]
+    assert text_of(await world.alice.slash(world.channel, "wan preset delete", name="big")).startswith("**名称**：")
