@@ -30,7 +30,7 @@ run: setup ## serve Discord; needs DISCORD_TOKEN
 	@$(RUN) wanbot run
 
 test: setup ## run every test
-	$(RUN) pytest -n auto $(ARGS)
+	$(RUN) pytest -n auto --dist worksteal $(ARGS)
 
 test-browser: setup ## walk through the playground and the operator's page in Chromium (ARGS="--pictures docs/images" draws the pictures of the documents)
 	$(RUN) --group browser pyright tests/browser

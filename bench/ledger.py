@@ -111,8 +111,9 @@ def fill(path: Path, entries: int) -> None:
             "INSERT OR IGNORE INTO accounts (guild_id, user_id, available, held, allowance) VALUES (8, ?, 0, 0, 0)",
             [(number,) for number in range(_ACCOUNTS)],
         )
-        for first in range(0, entries - there, _CHUNK):
-            past = min(first + _CHUNK, entries - there)
+        # each second one is a hold
+        for first in range(there + there % 2, entries, _CHUNK):
+            past = min(first + _CHUNK, entries)
             connection.execute(_FILLING, {"first": first, "past": past, "accounts": _ACCOUNTS})
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -10,27 +10,29 @@ from random import Random
 from statistics import fmean
 from typing import Final
 
-from bench.simulation import SHAPES, Figures, Rush, Seen, rush, taught, watched
+from bench.simulation import Figures, Rush, Seen, evenly, rush, taught, watched
 from bench.table import Reading, Target
 
 _INTERVALS: Final = {"seed's loop": 2.0, "every 5 s": 5.0, "every 10 s": 10.0}
 _TAUGHT: Final = 50
 _PER_MINUTE, _IN_FLIGHT = 10, 30
-#: a minute's length of the tightest budget, many times
-_RUSH_SECONDS: Final = 3 * 3600.0
-_DRAW: Final = SHAPES["even"]
+_RUSH_SECONDS: Final = 2 * 3600.0
+#: seconds that jobs take, spread evenly
+_JOBS: Final = [20 + 40 * (number + 0.5) / 100 for number in range(100)]
+#: and those of the rush, which a round-robin sees a few times each
+_SHORTEST, _LONGEST = 240.0, 480.0
 
 
 async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
     """Simulate both, with the same dice in every run."""
     del folder
-    return await asyncio.to_thread(_measured, seeds=2 if is_tiny else 12, jobs=50 if is_tiny else 300)
+    return await asyncio.to_thread(_measured, seeds=1 if is_tiny else 12)
 
 
-def _measured(*, seeds: int, jobs: int) -> list[Reading]:
-    ours, unlimited = _figures(seeds, jobs, per_minute=600), _figures(seeds, jobs, per_minute=None)
-    fixed = {name: _fixed(seeds, jobs, every) for name, every in _INTERVALS.items()}
-    rushes, fair = _rushes(range(3), is_fair=False), _rushes(range(3), is_fair=True)
+def _measured(*, seeds: int) -> list[Reading]:
+    ours, unlimited = _figures(seeds, per_minute=600), _figures(seeds, per_minute=None)
+    fixed = {name: _fixed(every) for name, every in _INTERVALS.items()}
+    rushes, fair = _rushes(range(min(3, seeds)), is_fair=False), _rushes(range(min(3, seeds)), is_fair=True)
     return [
         Reading(
             row="simulated: from finished to seen, mean",
@@ -82,43 +84,39 @@ def _measured(*, seeds: int, jobs: int) -> list[Reading]:
     ]
 
 
-def _figures(seeds: int, jobs: int, *, per_minute: int | None) -> Figures:
+def _figures(seeds: int, *, per_minute: int | None) -> Figures:
     seen: list[Seen] = []
     for seed in range(seeds):
         dice = Random(seed)  # noqa: S311 - it draws durations
-        durations = taught(_DRAW, dice, _TAUGHT)
-        seen += [watched(_DRAW(dice), durations, dice, requests_per_minute=per_minute) for _ in range(jobs)]
+        draw = evenly(20, 60, dice, block=_TAUGHT)
+        durations = taught(draw, dice, _TAUGHT, requests_per_minute=per_minute)
+        seen += [watched(seconds, durations, dice, requests_per_minute=per_minute) for seconds in _JOBS]
     return Figures.of(seen)
 
 
-def _fixed(seeds: int, jobs: int, every: float) -> Figures:
+def _fixed(every: float) -> Figures:
     """A loop that sleeps so long before each look."""
-    seen: list[Seen] = []
-    for seed in range(seeds):
-        dice = Random(seed)  # noqa: S311 - as above
-        for _ in range(jobs):
-            seconds = _DRAW(dice)
-            looks = math.ceil(seconds / every)
-            seen.append(Seen(looks, looks * every - seconds, (0.0, seconds)))
-    return Figures.of(seen)
+    looks = [math.ceil(seconds / every) for seconds in _JOBS]
+    return Figures.of([Seen(n, n * every - seconds, (0.0, seconds)) for n, seconds in zip(looks, _JOBS, strict=True)])
 
 
 def _rushes(seeds: Sequence[int], *, is_fair: bool) -> list[Rush]:
-    found: list[Rush] = []
-    for seed in seeds:
-        dice = Random(seed)  # noqa: S311 - as above
-        durations = taught(_DRAW, dice, _TAUGHT)
-        found.append(
-            rush(
-                _DRAW,
-                dice,
-                durations=None if is_fair else durations,
-                in_flight=_IN_FLIGHT,
-                per_minute=_PER_MINUTE,
-                seconds=_RUSH_SECONDS,
-            )
+    durations = None if is_fair else taught(_draw, Random(4), _TAUGHT)  # noqa: S311 - as above
+    return [
+        rush(
+            _draw,
+            Random(seed),  # noqa: S311 - as above
+            durations=durations,
+            in_flight=_IN_FLIGHT,
+            per_minute=_PER_MINUTE,
+            seconds=_RUSH_SECONDS,
         )
-    return found
+        for seed in seeds
+    ]
+
+
+def _draw(dice: Random) -> float:
+    return dice.uniform(_SHORTEST, _LONGEST)
 
 
 def _of(fixed: Mapping[str, Figures], name: str) -> dict[str, float]:

@@ -67,16 +67,13 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 def _run(settings: Settings, chosen: argparse.Namespace) -> int:
     # what it asks for is just being done
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # nothing of what is loaded becomes garbage, and looking for some takes a tenth of the start
-    gc.disable()
     import aiohttp  # noqa: PLC0415 - only here, so that `wanbot check` is quick
     import discord  # noqa: PLC0415
 
     from bot.app import run  # noqa: PLC0415
 
-    # nor will it ever, so it isn't looked through again
+    # what is loaded stays, so it is never looked through again
     gc.freeze()
-    gc.enable()
     sys.setswitchinterval(_TURN)
 
     if settings.discord_token is None:

@@ -70,12 +70,9 @@ from providers.demo import DemoProvider
 from providers.errors import ProviderError
 from providers.http import LateTransport, warm_up
 from providers.observing import UNOBSERVED, Observer
-from providers.pixazo import Pixazo
 from providers.pixeldojo import PixelDojo
-from providers.pixwith import Pixwith
 from providers.registry import Registry
 from providers.types import ModelSpec
-from providers.vtrix import Vtrix
 
 if TYPE_CHECKING:
     from bot.operations.serving import Operations
@@ -324,7 +321,14 @@ def _services(ground: _Ground) -> Services:
         worker=worker,
         durations=durations,
         latecomers=latecomers,
-        leaving=Leaving(database=database, communities=communities, worker=worker, presenter=presenter, clock=clock),
+        leaving=Leaving(
+            database=database,
+            communities=communities,
+            members=members,
+            worker=worker,
+            presenter=presenter,
+            clock=clock,
+        ),
         orders=Orders(database=database, worker=worker, latecomers=latecomers, presenter=presenter),
         forgetting=Forgetting(
             database=database,
@@ -514,6 +518,8 @@ def make_providers(settings: Settings, *, clock: Clock, observer: Observer = UNO
             )
         )
     if settings.pixazo_api_key is not None:
+        from providers.pixazo import Pixazo  # noqa: PLC0415 - a vendor without a key isn't loaded
+
         providers.append(
             Pixazo.connect(
                 api_key=settings.pixazo_api_key.get_secret_value(),
@@ -524,6 +530,8 @@ def make_providers(settings: Settings, *, clock: Clock, observer: Observer = UNO
             )
         )
     if settings.pixwith_api_key is not None:
+        from providers.pixwith import Pixwith  # noqa: PLC0415
+
         providers.append(
             Pixwith.connect(
                 api_key=settings.pixwith_api_key.get_secret_value(),
@@ -533,6 +541,8 @@ def make_providers(settings: Settings, *, clock: Clock, observer: Observer = UNO
             )
         )
     if settings.vtrix_api_key is not None:
+        from providers.vtrix import Vtrix  # noqa: PLC0415
+
         providers.append(
             Vtrix.connect(
                 api_key=settings.vtrix_api_key.get_secret_value(),

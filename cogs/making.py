@@ -28,6 +28,8 @@ from bot.delivery.messages import (
 from bot.delivery.words import credits_text
 from bot.errors import AlreadyAccepted, Refusal, Unreachable
 from bot.jobs import store
+from bot.jobs.again import wish_again
+from bot.jobs.alternatives import changed
 from bot.jobs.job import Job, StoredMedia
 from bot.jobs.requests import Ask, Prepared
 from bot.languages import _, say_name
@@ -194,9 +196,9 @@ class Making:
             prepared = await requests.prepare(replace(ask, model=found.spec.id, wish=found.wish))
             go = Button(GO.action, offer_text(found.spec.name, prepared.quote), GO.style)
             return prepared, _Wording(why=f"{refusal.text}\n{_why_changed(found.changed)}".rstrip(), go=go)
-        # the button has named a price, and it isn't that any more
-        is_other_price = ask.instead_of is not None and prepared.quote != ask.instead_of.offer_price
-        return prepared, _Wording() if prepared.is_dear or is_other_price else None
+        changes = _changes_beyond_the_button(ask, prepared)
+        wording = _Wording(why=_why_changed(changes or ()))
+        return prepared, wording if prepared.is_dear or changes is not None else None
 
     async def _ask_first(
         self,
@@ -326,6 +328,17 @@ def making_of(interaction: discord.Interaction[Any]) -> Making:
     making = cog.making
     assert isinstance(making, Making)  # noqa: S101 - for the type alone: it is loaded before any button
     return making
+
+
+def _changes_beyond_the_button(ask: Ask, prepared: Prepared) -> tuple[str, ...] | None:
+    """What another model changes of the options, where its button has told too little; None: it has told everything.
+
+    It names the model and the price, which may be another by now.
+    """
+    if ask.instead_of is None:
+        return None
+    changes = changed(ask.wish, wish_again(ask.instead_of.request))
+    return changes if changes or prepared.quote != ask.instead_of.offer_price else None
 
 
 def _why_changed(options: Sequence[str]) -> str:

@@ -42,7 +42,8 @@ async def use_other(interaction: discord.Interaction[Any], services: Services, j
         raise Refusal(text.format(member=member_text(job.user_id)))
     spec = services.registry.models.get(job.offer_model or "")
     if spec is None or not job.offers_another:
-        raise Refusal(_("It went on in this very moment; nothing was changed."))
+        went_on = _("It went on in this very moment; nothing was changed.")
+        raise Refusal(went_on if job.state.is_open else _("It has ended already."))
     limits = (await services.communities.of(job.guild_id)).limits
     wish = adapted(spec, wish_again(job.request), limits)
     await making_of(interaction).make(

@@ -123,7 +123,7 @@ async def _read(attachment: discord.Attachment, option: str) -> bytes:
 
 def _named(option: str, text: str) -> str:
     """What is wrong, with the option that it is wrong with."""
-    return f"**{say_name(option)}**: {text}"
+    return _("**{option}**: {problem}").format(option=say_name(option), problem=text)
 
 
 def _clip_type(path: Path) -> str:

@@ -6,6 +6,7 @@ own when it comes to its first test that needs one; when the server can't be sta
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import shutil
@@ -44,6 +45,28 @@ _SETTINGS: Final = {
 #: a folder in memory, which many systems have
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a folder with a random name is made in it
 _ENOUGH_MEMORY: Final = 2 << 30
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: much of the time tests wait, for sockets, timers and child processes."""
+    return 2 * (os.cpu_count() or 1)
+
+
+@pytest.fixture(autouse=True)
+def levels_as_they_were() -> Iterator[None]:
+    """Whatever a test lets be logged, the next one begins anew."""
+    loggers = [logging.getLogger(), *(each for each in _loggers() if each.level)]
+    levels = [(logger, logger.level) for logger in loggers]
+    yield
+    for logger in _loggers():
+        logger.setLevel(logging.NOTSET)
+    for logger, level in levels:
+        logger.setLevel(level)
+
+
+def _loggers() -> list[logging.Logger]:
+    """Every logger that somebody has asked for, but the root."""
+    return [each for each in logging.Logger.manager.loggerDict.values() if isinstance(each, logging.Logger)]
 
 
 @pytest.fixture

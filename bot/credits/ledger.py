@@ -26,6 +26,10 @@ _LOCKED_OF = (
 _GRANTED = select(allowance_grants.c.granted).where(
     allowance_grants.c.account_id == bindparam("account"), allowance_grants.c.period == bindparam("of_period")
 )
+_GRANT = insert(allowance_grants)
+_FORGOTTEN = select(forgotten_grants.c.granted).where(
+    forgotten_grants.c.member_key == bindparam("member"), forgotten_grants.c.period == bindparam("of_period")
+)
 _OF_JOB = select(ledger_entries).where(
     ledger_entries.c.job_id == bindparam("of_job"), ledger_entries.c.kind == bindparam("of_kind")
 )
@@ -137,7 +141,7 @@ def give_allowance(
         return account
     total = granted + due.grant
     if recorded is None:
-        connection.execute(insert(allowance_grants).values(account_id=account.id, period=period.key, granted=total))
+        connection.execute(_GRANT, {"account_id": account.id, "period": period.key, "granted": total})
     else:
         key = and_(allowance_grants.c.account_id == account.id, allowance_grants.c.period == period.key)
         connection.execute(update(allowance_grants).where(key).values(granted=total))
@@ -284,8 +288,7 @@ def mismatches(connection: Connection, *, only_held: bool = False, within: range
 
 def _forgotten(connection: Connection, member_key: str, period: Period) -> int:
     """What the member was given in the period before everything about them was deleted."""
-    key = and_(forgotten_grants.c.member_key == member_key, forgotten_grants.c.period == period.key)
-    return connection.execute(select(forgotten_grants.c.granted).where(key)).scalar() or 0
+    return connection.execute(_FORGOTTEN, {"member": member_key, "of_period": period.key}).scalar() or 0
 
 
 def _account(row: RowMapping) -> Account:

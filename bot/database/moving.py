@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ from bot.database.tables import accounts, jobs, metadata, remembered
 #: rows that are on their way at once
 _CHUNK: Final = 1000
 _POSTGRES_PORT: Final = 5432
+#: a bot that has just stopped may not be quite gone: so often, and with so many seconds between, it is looked again
+_TRIES: Final = 10
+_PAUSE: Final = 0.2
+_OTHERS: Final = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
 #: the number for a table without a row
 _NOTHING: Final = b""
 #: under which name a copy remembers what it was like when it was made
@@ -179,12 +187,14 @@ def _check_alone(connection: Connection, which: str) -> None:
     """
     if connection.dialect.name != "postgresql":
         return
-    others = connection.execute(
-        text(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
-        )
-    ).scalar_one()
+    others = connection.execute(_OTHERS).scalar_one()
+    for _ in range(_TRIES):
+        if not others:
+            return
+        time.sleep(_PAUSE)
+        # else the answer stays the same within a transaction
+        connection.execute(text("SELECT pg_stat_clear_snapshot()"))
+        others = connection.execute(_OTHERS).scalar_one()
     if others:
         raise CannotMove(f"{which} has {others} other connections: stop every bot on it, and close other programs")
 

@@ -56,6 +56,8 @@ _LOOK_BACK: Final = 1000
 #: how far Discord's clock may be behind ours beyond what a job tells of it (Job.clock_error)
 _CLOCK_SLACK: Final = timedelta(minutes=25)
 _RETRY_EDIT: Final = timedelta(seconds=10)
+#: seconds; edits that are asked for within them are seen to together
+_TOGETHER: Final = 0.02
 #: so many refusals of an edit, ten minutes in all, are final
 _MOST_REFUSALS: Final = 7
 
@@ -191,6 +193,8 @@ class DiscordPresenter:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
+            # each time all of them are looked through: in a rush that had better be seldom
+            await asyncio.sleep(_TOGETHER)
 
     async def flush(self) -> None:
         """Send every edit that is due now, and wait for it."""

@@ -90,6 +90,11 @@ def adapted(spec: ModelSpec, wish: Wish, limits: Limits) -> Wish:
     )
 
 
+def changed(near: Wish, wish: Wish) -> tuple[str, ...]:
+    """What of a wish isn't as it was wished any more: ``resolution``, ``duration``, ``settings``."""
+    return tuple(name for name in _ADAPTED if getattr(near, name) != getattr(wish, name))
+
+
 def _alternative(
     spec: ModelSpec, wish: Wish, limits: Limits, price_of: Callable[[ModelSpec, Options], int | None]
 ) -> Alternative | None:
@@ -101,8 +106,7 @@ def _alternative(
     price = price_of(spec, options)
     if price is None:
         return None
-    changed = tuple(name for name in _ADAPTED if getattr(near, name) != getattr(wish, name))
-    return Alternative(spec=spec, wish=near, price=price, changed=changed)
+    return Alternative(spec=spec, wish=near, price=price, changed=changed(near, wish))
 
 
 def _understood(spec: ModelSpec, settings: str | None) -> str | None:

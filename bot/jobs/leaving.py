@@ -17,6 +17,7 @@ from bot.jobs import lifecycle, store
 from bot.jobs.job import Job, Reason, State
 from bot.jobs.presenting import Presenter
 from bot.jobs.worker import Worker
+from bot.members.memory import Members
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -37,10 +38,18 @@ class Leaving:
     """Notes where the bot is, and ends what waits where it isn't any more."""
 
     def __init__(
-        self, *, database: Database, communities: Communities, worker: Worker, presenter: Presenter, clock: Clock
+        self,
+        *,
+        database: Database,
+        communities: Communities,
+        members: Members,
+        worker: Worker,
+        presenter: Presenter,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._communities = communities
+        self._members = members
         self._worker = worker
         self._presenter = presenter
         self._clock = clock
@@ -48,7 +57,9 @@ class Leaving:
     async def left(self, guild_id: int) -> None:
         """The bot was removed: waiting jobs fail, their credits go back. Those that were started go on to their end."""
         ended = await self._database.write(partial(_leave, guild_id=guild_id, now=self._clock()))
+        # another process may delete what is kept of it
         self._communities.forget(guild_id)
+        self._members.forget_guild(guild_id)
         for job in ended:
             self._worker.forget(job.id)
             self._presenter.show(job)

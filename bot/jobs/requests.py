@@ -274,7 +274,8 @@ def _give_way(connection: Connection, job: Job, *, by_member: bool, now: datetim
     current = store.load(connection, job.id) if by_member else job
     went_on = _("It went on in this very moment; nothing was changed.")
     if current is None or (by_member and not current.offers_another):
-        raise Refusal(went_on)
+        is_ended = current is not None and not current.state.is_open
+        raise Refusal(_("It has ended already.") if is_ended else went_on)
     if not current.state.is_open:
         return
     try:

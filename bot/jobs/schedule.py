@@ -16,6 +16,8 @@ _YOUNG: Final = 10.0
 _SLOW: Final = 30.0
 #: between looks at a young job, as a part of its age: what is quick is looked at more closely
 _PART: Final = 0.12
+#: the parts of the vendor's estimate between which the end is likely
+_AROUND: Final = (0.6, 1.5)
 #: so many failures in a row are as slow as it gets
 _MOST_DOUBLINGS: Final = 8
 #: seconds; a job is young for this long
@@ -43,6 +45,8 @@ class Situation:
     age: float
     #: looks made so far
     looks: int
+    #: the vendor's own guess of the whole duration; it counts until something was learned
+    estimate: float | None = None
     #: what was learned of jobs like this one
     outlook: Outlook | None = None
     #: the planned age of the look that was made last
@@ -117,7 +121,15 @@ def _wait(situation: Situation) -> float:
         return max(_UNLIMITED, situation.running / _OWN_PACE)
     if situation.looks == 0:
         return _FIRST
-    return min(_YOUNG, max(_FIRST, _PART * situation.age)) if situation.age < _YOUTH else _SLOW
+    return _apart(situation) if situation.age < _YOUTH else _SLOW
+
+
+def _apart(situation: Situation) -> float:
+    """Seconds between two looks at a young job: few where the vendor expects its end, or it may well be quick."""
+    if situation.estimate is None:
+        return min(_YOUNG, max(_FIRST, _PART * situation.age))
+    earliest, latest = _AROUND
+    return _FIRST if earliest <= situation.age / max(1.0, situation.estimate) <= latest else _YOUNG
 
 
 def _turn(situation: Situation) -> float:

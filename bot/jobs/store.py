@@ -26,6 +26,11 @@ _WAITING = select(func.count()).where(
     jobs.c.state == State.QUEUED,
 )
 _EVENT = insert(job_events)
+_MOVED = update(jobs).where(
+    jobs.c.id == bindparam("job"),
+    jobs.c.state == bindparam("left_state"),
+    jobs.c.version == bindparam("left_version"),
+)
 _CARD = (
     update(jobs)
     .where(jobs.c.id == bindparam("job"))
@@ -106,16 +111,11 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
     if step.money is not Money.KEEP:
         # the account before the job, as everywhere: two that lock them crosswise would wait for each other
         ledger.locked(connection, job.account_id)
-    changed = connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job.id, jobs.c.state == job.state, jobs.c.version == job.version)
-        .values(
-            state=step.state,
-            version=job.version + 1,
-            ended_at=None if step.state.is_open else now,
-            **{name: _storable(value) if isinstance(value, str) else value for name, value in step.changes.items()},
-        )
-    )
+    left = {"job": job.id, "left_state": job.state, "left_version": job.version}
+    values = {name: _storable(value) if isinstance(value, str) else value for name, value in step.changes.items()}
+    ended_at = None if step.state.is_open else now
+    values |= {"state": step.state, "version": job.version + 1, "ended_at": ended_at}
+    changed = connection.execute(_MOVED, {**left, **values})
     if changed.rowcount != 1:
         raise JobMoved(f"{job.id} is no longer {job.state}")
     _record(connection, job.id, f"{job.state} -> {step.state}", step.detail, now)

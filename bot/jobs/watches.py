@@ -141,6 +141,7 @@ class Watches:
         situation = Situation(
             age=watch.age(now),
             looks=watch.looks,
+            estimate=watch.estimate,
             outlook=self._outlook(watch.job),
             aim=watch.aim,
             failures=watch.failures,

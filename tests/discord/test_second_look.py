@@ -9,7 +9,9 @@ import pytest
 import simcord
 from discord.webhook.async_ import AsyncWebhookAdapter
 
+from bot.database.engine import Connection
 from bot.jobs.job import Reason, State
+from bot.privacy import store
 from tests.discord.steps import ask, decide, give_role, refused
 from tests.discord.test_discord_in_trouble import refusal
 from tests.discord.test_orders import hear, redeliver
@@ -54,6 +56,35 @@ async def test_a_dear_other_model_can_be_paid_with_what_the_first_one_frees(
     new, old = await dojo.jobs()
     assert (await entries(dojo, old), await entries(dojo, new)) == (["hold", "release"], ["hold", "settle"])
     assert await balance(dojo) == (5, 0)
+
+
+async def test_a_press_that_changes_options_says_so_first(dojo: World, vendor: PixelDojoImitation) -> None:
+    vendor.fault_next(Route.SUBMIT, NO_CREDITS)
+    card = await asked(dojo, settings="steps=40", resolution="480p")
+    question = (await dojo.alice.click(card, label=OFFER)).response
+    assert question is not None
+    assert question.ephemeral
+    assert question.content.startswith("The nearest model can't do everything as you wished; it changes `settings`.\n")
+    assert "This costs 1 of your 200 credits: Demo, 480p, 5 s. Go?" in question.content
+    assert labels(question) == ["Go", "Stop"]
+    assert await balance(dojo) == (200, 0)
+    await dojo.alice.click(question, label="Go")
+    await dojo.finish()
+    new, old = await dojo.jobs()
+    assert (new.state, new.replaces, new.request.parameters) == (State.SUCCEEDED, old.id, {})
+    assert await balance(dojo) == (199, 0)
+
+
+async def test_a_press_for_a_video_that_was_just_cancelled_says_so(dojo: World, vendor: PixelDojoImitation) -> None:
+    card = await held_up(dojo, vendor)
+    (job,) = await dojo.jobs()
+    cancelling = dojo.app.services.cancelling
+    await cancelling.cancel(job.id, guild_id=job.guild_id, user_id=job.user_id, moderates=lambda _job: False)
+    # the card doesn't show it yet
+    said = await dojo.alice.click(card, label=OFFER)
+    assert is_private(said)
+    assert text_of(said) == "It has ended already."
+    assert await balance(dojo) == (200, 0)
 
 
 async def test_nobody_gets_a_model_that_is_denied_to_their_role_by_waiting(
@@ -155,3 +186,20 @@ async def test_refusals_name_options_as_the_members_own_menu_does(world: World) 
     assert said.startswith("**模型**：")
     assert "`模型`" in said.splitlines()[-1]
     assert text_of(await world.alice.slash(world.channel, "wan preset delete", name="big")).startswith("**名称**：")
+
+
+async def test_what_another_process_has_deleted_of_a_guild_that_was_left_is_not_remembered(world: World) -> None:
+    await world.video(prompt="A cat", duration=2)
+    await world.finish()
+    await ask(world.alice, world.channel, "preset save", name="small")
+    assert "**small**" in await ask(world.alice, world.channel, "preset list")
+    services, here = world.app.services, world.guild.id
+    await services.leaving.left(here)
+
+    def delete_guild(connection: Connection) -> None:
+        store.delete_guild(connection, here)
+
+    # the process that looks after what is kept needn't be the one that serves the guild
+    await services.database.write(delete_guild)
+    await services.leaving.came_back(here)
+    assert "There is no preset yet" in await ask(world.alice, world.channel, "preset list")

@@ -1,6 +1,6 @@
 """What the looks learn, in simulated time: as good as the best schedule, and better than a round-robin where few fit.
 
-Every number here is reproduced by its seed. The figures of more seeds stand in docs/decisions/0019.
+Every number here is reproduced by its seed. The figures of more seeds stand in docs/decisions/0022-learned-looks.md.
 """
 
 from __future__ import annotations

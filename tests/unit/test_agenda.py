@@ -118,5 +118,5 @@ def test_instants_that_were_replaced_are_not_kept_until_they_come() -> None:
     agenda = Agenda()
     for number in range(10_000):
         agenda.put("job", NOON + timedelta(days=1, seconds=number))
-    assert len(agenda._heap) < 200
+    assert len(agenda._heap) < 200  # pyright: ignore[reportPrivateUsage]
     assert agenda.next_at() == NOON + timedelta(days=1, seconds=9_999)

@@ -428,6 +428,7 @@ _HOT: dict[str, Callable[[Connection], object]] = {
     "the entries of a job": partial(ledger.settle, job_id="job1", now=NOON),
     "mismatches of what is held": partial(ledger.mismatches, only_held=True),
     "use_since": partial(store.use_since, guild_id=GUILD, user_id=MEMBER, since=NOON),
+    "finished_lately": partial(store.finished_lately, most=100, among=1000),
     "audit.page": partial(audit.page, guild_id=GUILD, most=8, skip=8),
     "audit.page of a member": partial(audit.page, guild_id=GUILD, about=MEMBER, most=8),
     "audit.page of an action": partial(audit.page, guild_id=GUILD, action="credits", most=8),

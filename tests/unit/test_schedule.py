@@ -25,6 +25,7 @@ _situations = st.builds(
     Situation,
     age=st.floats(0.0, 100_000.0),
     looks=st.integers(0, 10_000),
+    estimate=st.none() | st.floats(0.0, 3600.0),
     failures=st.integers(0, 10_000),
     retry_after=st.none() | st.floats(0.0, 600.0),
     requests_per_minute=st.none() | st.integers(1, 100_000),
@@ -49,6 +50,14 @@ def test_looks_at_a_young_job_are_at_most_ten_seconds_apart(
 ) -> None:
     situation = replace(YOUNG, age=age, requests_per_minute=requests_per_minute)
     assert 0 < seconds_to_next_look(situation, chance=chance) <= 10
+
+
+def test_around_the_vendors_estimate_looks_are_closer_until_something_was_learned() -> None:
+    guessed = replace(YOUNG, estimate=150.0)
+    waits = [seconds_to_next_look(replace(guessed, age=age), chance=0.0) for age in (30.0, 100.0, 150.0, 220.0, 300.0)]
+    assert waits == [10, 5, 5, 5, 10]
+    assert seconds_to_next_look(replace(guessed, age=0.0, looks=0), chance=0.0) == 5
+    assert next_look(replace(KNOWN, estimate=500.0), chance=0.5) == next_look(KNOWN, chance=0.5)
 
 
 @pytest.mark.parametrize("chance", CHANCES)

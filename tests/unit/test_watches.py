@@ -171,8 +171,8 @@ def test_past_its_deadline_a_job_in_line_is_heard_of() -> None:
 
 def test_a_look_is_never_planned_behind_the_deadline() -> None:
     seen = watches(durations=known(4000))
-    planned(seen, "a")
-    assert seen.next_at(NOON) == JOB.deadline
+    seen.plan_look(Watch(replace(JOB, deadline=at(60)), taken_at=NOON), NOON)
+    assert seen.next_at(NOON) == at(60)
 
 
 def test_when_the_clock_was_set_back_everybody_is_due() -> None:

@@ -170,7 +170,7 @@ class Works:
     videos: Videos
     offers: bool = True
 
-    def worker(self) -> Worker:
+    def worker(self, durations: Durations | None = None) -> Worker:
         registry = Registry.of([self.vendor] if self.offers else [])
         communities = Communities(database=self.database, default=AllowanceRule(amount=100, length=PeriodLength.DAY))
         delivery = Delivery(
@@ -182,7 +182,7 @@ class Works:
             communities=communities,
             presenter=self.discord,
             delivery=delivery,
-            durations=Durations(),
+            durations=durations or Durations(),
             pauses=Pauses(clock=self.clock),
             clock=self.clock,
             chance=lambda: 0.0,
