@@ -68,10 +68,9 @@ async def _rounds(stage: Stage, members: int, **options: Any) -> Sequence[float]
     """Seconds until each command was acknowledged; the first round, which finds everything cold, isn't counted."""
     places = [(guild, guild.add_channel()) for guild in (stage.discord.add_guild() for _ in range(_GUILDS))]
     await asyncio.sleep(0.5)
+    askers = [(channel, guild.add_member(f"member{number}")) for guild, channel in places for number in range(members)]
     seconds: list[float] = []
     for turn in range(_ROUNDS):
-        names = [f"member{turn}x{number}" for number in range(members)]
-        askers = [(channel, guild.add_member(name)) for guild, channel in places for name in names]
         runs = [await _ask(*asker, **options) for asker in askers]
         await until(lambda runs=runs: all(run.acked_after is not None for run in runs), what="not all acknowledged")
         if turn:

@@ -24,7 +24,7 @@ from tests.recovery.processes import Stage
 
 _GUILDS: Final = 20
 #: a limit that leaves a look at each of 10,000 jobs every 30 s, which is what wanbot wants at their age
-_REQUESTS_PER_MINUTE: Final = 60_000
+_REQUESTS_PER_MINUTE: Final = 30_000
 _INTERVALS: Final = {"seed's loop": 2.0, "every 5 s": 5.0, "every 10 s": 10.0}
 #: a job that is looked at a moment before its time isn't late
 _SLACK: Final = 0.02
@@ -44,7 +44,7 @@ class _Load:
     baseline: float
 
 
-_FULL: Final = _Load(jobs=10_000, age=660, first_round=34, window=20, baseline=16)
+_FULL: Final = _Load(jobs=10_000, age=660, first_round=45, window=20, baseline=12)
 _TINY: Final = _Load(jobs=200, age=30, first_round=1, window=8, baseline=4)
 
 

@@ -88,6 +88,8 @@ async def preset_of_job(
         job = next(iter(await services.database.read(partial(store.latest_of, **member, most=1))), None)
         if job is None:
             raise Refusal(_("You have made no video here yet. `/wan video` makes one."))
+        if job.purged_at is not None:
+            raise Refusal(_("Your last video's options aren't kept any more."))
     else:
         job = await services.database.read(partial(store.load, job_id=job_id.strip().lower()))
     if job is None or job.purged_at is not None or (job.guild_id, job.user_id) != tuple(member.values()):

@@ -42,8 +42,7 @@ async def use_other(interaction: discord.Interaction[Any], services: Services, j
         raise Refusal(text.format(member=member_text(job.user_id)))
     spec = services.registry.models.get(job.offer_model or "")
     if spec is None or not job.offers_another:
-        went_on = _("It went on in this very moment; nothing was changed.")
-        raise Refusal(went_on if job.state.is_open else _("It has ended already."))
+        raise Refusal(await _why_no_other(services, job))
     limits = (await services.communities.of(job.guild_id)).limits
     wish = adapted(spec, wish_again(job.request), limits)
     await making_of(interaction).make(
@@ -110,6 +109,15 @@ async def delete(interaction: discord.Interaction[Any], services: Services, job_
     told = f"<@{interaction.user.id}> · **results remove** · {what}"
     await services.presenter.tell_moderators(community, told)
     await take_name(interaction.client, job, thread)
+
+
+async def _why_no_other(services: Services, job: Job) -> str:
+    """Why a job offers no other model: its card may still have the button."""
+    if await services.database.read(partial(store.replacement_of, job_id=job.id)) is not None:
+        return _("It goes on with another model already, on a card of its own.")
+    if job.state.is_open:
+        return _("It went on in this very moment; nothing was changed.")
+    return _("It has ended already.")
 
 
 async def _own_or_moderated(interaction: discord.Interaction[Any], services: Services, job_id: str) -> Job:

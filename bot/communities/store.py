@@ -72,6 +72,9 @@ def community(connection: Connection, guild_id: int, *, default: AllowanceRule) 
 
 def lock_guild(connection: Connection, guild_id: int) -> int:
     """Let one transaction at a time decide on this guild; gives the version of what it has decided."""
+    version = connection.execute(_LOCKED, {"guild": guild_id}).scalar()
+    if version is not None:
+        return version
     insert_if_absent(connection, guilds, guild_id=guild_id)
     return connection.execute(_LOCKED, {"guild": guild_id}).scalar_one()
 

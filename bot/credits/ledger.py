@@ -104,8 +104,12 @@ class Mismatch:
 
 def account_of(connection: Connection, guild_id: int, user_id: int) -> Account:
     """Find or open a member's account, and lock it until the transaction ends."""
-    insert_if_absent(connection, accounts, guild_id=guild_id, user_id=user_id)
-    return _account(connection.execute(_LOCKED_OF, {"guild": guild_id, "user": user_id}).mappings().one())
+    member = {"guild": guild_id, "user": user_id}
+    row = connection.execute(_LOCKED_OF, member).mappings().one_or_none()
+    if row is None:
+        insert_if_absent(connection, accounts, guild_id=guild_id, user_id=user_id)
+        row = connection.execute(_LOCKED_OF, member).mappings().one()
+    return _account(row)
 
 
 def account_if_any(connection: Connection, guild_id: int, user_id: int) -> Account | None:

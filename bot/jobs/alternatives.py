@@ -16,7 +16,7 @@ from providers.options import (
     check_options,
     parse_settings,
 )
-from providers.types import Mode, ModelSpec
+from providers.types import ImageStrategy, Mode, ModelSpec
 
 _DIGITS: Final = 5
 #: what a model may do otherwise than it was wished
@@ -63,17 +63,22 @@ def nearest(
     price: int | None,
     price_of: Callable[[ModelSpec, Options], int | None],
 ) -> Alternative | None:
-    """The model that comes nearest to a wish, then to a price in credits (None: unknown); else the catalogue's order.
+    """The model that comes nearest to a wish, then, from below first, to a price in credits (None: unknown).
 
     ``price_of`` gives None for what has no price. What a model has no word for at all, as a shape or a seed, isn't
-    left out: such a model is none.
+    left out: such a model is none. Nor is one that is drawn here.
     """
     found = [
         (_distance(each, wish, price), each)
         for spec in models
-        if (each := _alternative(spec, wish, limits, price_of)) is not None
+        if not is_drawn_here(spec) and (each := _alternative(spec, wish, limits, price_of)) is not None
     ]
     return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def is_drawn_here(spec: ModelSpec) -> bool:
+    """Whether no vendor makes its videos: a drawing stands in for none of theirs, however alike the options are."""
+    return spec.image_strategy is ImageStrategy.LOCAL
 
 
 def adapted(spec: ModelSpec, wish: Wish, limits: Limits) -> Wish:
@@ -116,12 +121,14 @@ def _understood(spec: ModelSpec, settings: str | None) -> str | None:
     return settings if len(known) == len(words) else " ".join(known) or None
 
 
-def _distance(alternative: Alternative, wish: Wish, price: int | None) -> tuple[int, int, bool, int]:
+def _distance(alternative: Alternative, wish: Wish, price: int | None) -> tuple[int, int, bool, bool, int]:
     near = alternative.wish
     return (
         0 if wish.resolution is None else _apart(near.resolution or "0", wish.resolution),
         0 if wish.duration is None else abs((near.duration or 0) - wish.duration),
         near.settings != wish.settings,
+        # nobody who was told one price wants to pay more for the same
+        price is not None and alternative.price > price,
         0 if price is None else abs(alternative.price - price),
     )
 

@@ -17,7 +17,7 @@ from bot.communities.memory import Communities
 from bot.communities.rules import Place
 from bot.database.engine import Database
 from bot.jobs import lifecycle, store
-from bot.jobs.alternatives import able_models
+from bot.jobs.alternatives import able_models, is_drawn_here
 from bot.jobs.asking import outcome_of
 from bot.jobs.delivering import Delivery
 from bot.jobs.durations import note_of
@@ -320,7 +320,8 @@ class Carrying:
             place=Place(channel_id=job.channel_id),
             is_paused=self._pauses.is_paused,
         )
-        return " ".join(spec.id for spec in able[:_ALTERNATIVES]) or None
+        same = [spec.id for spec in able if not is_drawn_here(spec)]
+        return " ".join(same[:_ALTERNATIVES]) or None
 
     def _plan(self, watch: Watch, *, is_new_state: bool) -> None:
         self._watches.keep(watch)

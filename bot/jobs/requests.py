@@ -204,6 +204,9 @@ class Requests:
         except ledger.InsufficientCredits as error:
             rule = community.allowance_for(ask.place.role_ids)
             raise Refusal(_too_dear(error, held=account.held, rule=rule, now=now)) from error
+        if ask.instead_of is not None:
+            # its button has done its work; after the account is locked, as everywhere
+            store.withdraw_offer(connection, ask.instead_of.id)
         return job
 
     def _check_rules(self, connection: Connection, community: Community, prepared: Prepared, *, now: datetime) -> None:

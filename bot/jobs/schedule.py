@@ -24,8 +24,8 @@ _MOST_DOUBLINGS: Final = 8
 _YOUTH: Final = 600.0
 #: seconds; without a limit of the vendor's, a look costs nothing worth saving
 _UNLIMITED: Final = 0.5
-#: looks a second that this process makes at a vendor without a limit
-_OWN_PACE: Final = 200.0
+#: looks a second that this process can make, whatever a vendor allows: more would all be late
+_OWN_PACE: Final = 350.0
 #: the part of a provider's request budget that looks may use; submits get the rest
 _SHARE: Final = 0.8
 #: looks come earlier by up to this part of their distance, so that jobs don't march in step
@@ -137,4 +137,4 @@ def _turn(situation: Situation) -> float:
     if situation.requests_per_minute is None:
         return 0.0
     looks = situation.running if situation.looks or situation.failures else situation.running - 1
-    return looks * 60 / (situation.requests_per_minute * _SHARE)
+    return looks / min(_OWN_PACE, situation.requests_per_minute * _SHARE / 60)

@@ -39,6 +39,7 @@ _CARD = (
         card_message_id=bindparam("message"),
         card_version=func.coalesce(jobs.c.card_version, 0),
     )
+    .returning(*jobs.c)
 )
 
 
@@ -131,8 +132,16 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
 
 def store_card(connection: Connection, job_id: str, *, channel_id: int, message_id: int) -> Job:
     """Remember where a job's card stands; it shows the job's first version."""
-    connection.execute(_CARD, {"job": job_id, "channel": channel_id, "message": message_id})
-    return _existing(connection, job_id)
+    place = {"job": job_id, "channel": channel_id, "message": message_id}
+    row = connection.execute(_CARD, place).mappings().one_or_none()
+    if row is None:
+        raise LookupError(f"there is no job {job_id}")
+    return _job(row)
+
+
+def withdraw_offer(connection: Connection, job_id: str) -> None:
+    """Offer no other model for a job any more."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(offer_model=None, offer_price=None))
 
 
 def card_shows(connection: Connection, job_id: str, version: int) -> None:

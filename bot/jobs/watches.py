@@ -151,7 +151,11 @@ class Watches:
         )
         look = next_look(situation, chance=self._chance())
         watch.aim = look.aim
-        when, deadline = now + timedelta(seconds=look.wait), watch.job.deadline
+        wait = look.wait
+        if watch.taken_at is None and watch.looks == 1 and not watch.failures and situation.outlook is None:
+            # a start has looked at all of them at once: without this they would march in step ever after
+            wait *= 1 - self._chance()
+        when, deadline = now + timedelta(seconds=wait), watch.job.deadline
         self.attend(watch, when if deadline is None else min(when, max(deadline, now)))
 
     def take_due(self, now: datetime, *, busy: Container[str]) -> list[Watch]:

@@ -8,6 +8,7 @@ import pytest
 from tests.discord.steps import check_elsewhere
 from tests.discord.worlds import World, open_world
 from tests.imitations.pixeldojo import PixelDojoImitation
+from tests.imitations.vtrix import VtrixImitation
 
 
 @pytest.fixture
@@ -43,17 +44,48 @@ async def vendor(links: SimulatedLinks) -> AsyncGenerator[PixelDojoImitation]:
 
 
 @pytest.fixture
+async def vtrix() -> AsyncGenerator[VtrixImitation]:
+    """Vtrix, imitated over real HTTP; its videos are ready by themselves."""
+    async with VtrixImitation(key="vt_test") as vtrix:
+        vtrix.polls = 1
+        yield vtrix
+
+
+@pytest.fixture
 async def dojo(tmp_path: Path, vendor: PixelDojoImitation, links: SimulatedLinks) -> AsyncGenerator[World]:
     """A bot with PixelDojo and ``demo``; the vendor fetches pictures from the simulated Discord."""
-    environment = {
-        "PIXELDOJO_API_KEY": "pd_test",
+    async with open_world(tmp_path, with_dojo(vendor)) as world:
+        links.world = world
+        yield world
+
+
+@pytest.fixture
+async def pair(
+    tmp_path: Path, vendor: PixelDojoImitation, vtrix: VtrixImitation, links: SimulatedLinks
+) -> AsyncGenerator[World]:
+    """A bot with two vendors, PixelDojo and Vtrix, and ``demo``."""
+    async with open_world(tmp_path, with_dojo(vendor) | with_vtrix(vtrix)) as world:
+        links.world = world
+        yield world
+
+
+def with_dojo(vendor: PixelDojoImitation) -> dict[str, str]:
+    """The settings of a bot with PixelDojo."""
+    return {
+        "PIXELDOJO_API_KEY": vendor.key,
         "PIXELDOJO_BASE_URL": vendor.base_url,
         "PIXELDOJO_REQUESTS_PER_MINUTE": "6000",
         "DEFAULT_ALLOWANCE": "200",
     }
-    async with open_world(tmp_path, environment) as world:
-        links.world = world
-        yield world
+
+
+def with_vtrix(vtrix: VtrixImitation) -> dict[str, str]:
+    """What is added to the settings for Vtrix."""
+    return {
+        "VTRIX_API_KEY": vtrix.key,
+        "VTRIX_BASE_URL": vtrix.base_url,
+        "VTRIX_REQUESTS_PER_MINUTE": "6000",
+    }
 
 
 @pytest.fixture

@@ -159,17 +159,17 @@ async def test_a_report_is_written_in_the_language_of_the_moderators(world: Worl
     assert labels(report) == ["移除"]
 
 
-async def test_a_pause_is_told_in_the_communitys_language(dojo: World, vendor: PixelDojoImitation) -> None:
-    community_reads(dojo, CHINESE)
-    log = dojo.guild.create_text_channel("log")
-    await decide(dojo, "log", channel=log)
+async def test_a_pause_is_told_in_the_communitys_language(pair: World, vendor: PixelDojoImitation) -> None:
+    community_reads(pair, CHINESE)
+    log = pair.guild.create_text_channel("log")
+    await decide(pair, "log", channel=log)
     vendor.key = "another"
-    card = await dojo.video(prompt="A cat", model="pixeldojo/wan-2.2-standard")
-    await dojo.advance(10)
+    card = await pair.video(prompt="A cat", model="pixeldojo/wan-2.2-standard")
+    await pair.advance(10)
     assert any("**PixelDojo** 暂时不接任务：" in message.content for message in log.history())
     assert text_of(card).startswith("失败\n")
     assert "这个模型暂时不能用" in text_of(card)
-    assert "这些模型也能做：`demo`。" in text_of(card)
+    assert "这些模型也能做：`vtrix/wan22_t2v_plus`。" in text_of(card)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import simcord
 
 from tests.discord.restarts import restarted
-from tests.discord.steps import accepted, ask, audited, decide, refused
+from tests.discord.steps import accepted, ask, audited, decide, keep_for, refused
 from tests.discord.test_privacy import delete, exported
 from tests.discord.traces import traces
 from tests.discord.worlds import World, open_world, text_of
@@ -80,6 +80,18 @@ async def test_a_preset_is_made_of_a_video_that_is_chosen(world: World) -> None:
     assert "720p · 1:1" in said
     bobs = (await world.bob.autocomplete(world.channel, "wan preset save", "job", "", name="x"))[0]["value"]
     assert "no such video of yours" in await ask(world.alice, world.channel, "preset save", name="y", job=bobs)
+
+
+async def test_nothing_is_saved_of_a_last_video_that_is_no_longer_kept(world: World) -> None:
+    await make(world)
+    (job,) = await world.jobs()
+    await keep_for(world, 1)
+    await world.env.advance_time(2 * 86_400)
+    await world.app.services.retention.run_once()
+    said = await ask(world.alice, world.channel, "preset save", name="wide")
+    assert said == "Your last video's options aren't kept any more."
+    # only who names a video hears about the option
+    assert (await ask(world.alice, world.channel, "preset save", name="wide", job=job.id)).startswith("**job**: ")
 
 
 async def test_twenty_five_are_kept_and_no_more(world: World) -> None:

@@ -15,7 +15,17 @@ from bot.privacy import store
 from tests.discord.steps import ask, decide, give_role, refused
 from tests.discord.test_discord_in_trouble import refusal
 from tests.discord.test_orders import hear, redeliver
-from tests.discord.test_other_models import OFFER, WAN_22, asked, balance, entries, held_up, turned_budgets
+from tests.discord.test_other_models import (
+    OFFER,
+    T2V,
+    T2V_NAME,
+    WAN_22,
+    asked,
+    balance,
+    entries,
+    held_up,
+    turned_budgets,
+)
 from tests.discord.test_threads import videos_in
 from tests.discord.tongues import CHINESE, reads
 from tests.discord.worlds import World, all_text, is_private, labels, text_of
@@ -34,96 +44,95 @@ async def asked_to_delete(world: World, video: discord.Message) -> simcord.Respo
 
 
 async def test_a_dear_other_model_can_be_paid_with_what_the_first_one_frees(
-    dojo: World, vendor: PixelDojoImitation
+    pair: World, vendor: PixelDojoImitation
 ) -> None:
-    await decide(dojo, "models price", model="demo", credits=10)
-    await decide(dojo, "credits revoke", member=dojo.alice, amount=185)
-    await decide(dojo, "limits set", confirm_above=5)
+    await decide(pair, "credits revoke", member=pair.alice, amount=185)
+    await decide(pair, "limits set", confirm_above=5)
     await vendor.stop()
-    asked_first = await dojo.alice.slash(dojo.channel, "wan video", prompt="A cat", model=WAN_22)
+    asked_first = await pair.alice.slash(pair.channel, "wan video", prompt="A cat", model=WAN_22)
     assert asked_first.response is not None
-    card = (await dojo.alice.click(asked_first.response, label="Go")).response
+    card = (await pair.alice.click(asked_first.response, label="Go")).response
     assert card is not None
     for _number in range(6):
-        await dojo.advance(31)
-    assert await balance(dojo) == (0, 15)
-    question = (await dojo.alice.click(card, label="Use Demo for 10 credits")).response
+        await pair.advance(31)
+    assert await balance(pair) == (0, 15)
+    question = (await pair.alice.click(card, label=OFFER)).response
     assert question is not None
-    assert "This costs 10 of your 15 credits: Demo" in question.content
-    await dojo.alice.click(question, label="Go")
-    assert await balance(dojo) == (5, 10)
-    await dojo.finish()
-    new, old = await dojo.jobs()
-    assert (await entries(dojo, old), await entries(dojo, new)) == (["hold", "release"], ["hold", "settle"])
-    assert await balance(dojo) == (5, 0)
+    assert f"This costs 10 of your 15 credits: {T2V_NAME}" in question.content
+    await pair.alice.click(question, label="Go")
+    assert await balance(pair) == (5, 10)
+    await pair.finish()
+    new, old = await pair.jobs()
+    assert (await entries(pair, old), await entries(pair, new)) == (["hold", "release"], ["hold", "settle"])
+    assert await balance(pair) == (5, 0)
 
 
-async def test_a_press_that_changes_options_says_so_first(dojo: World, vendor: PixelDojoImitation) -> None:
+async def test_a_press_that_changes_options_says_so_first(pair: World, vendor: PixelDojoImitation) -> None:
     vendor.fault_next(Route.SUBMIT, NO_CREDITS)
-    card = await asked(dojo, settings="steps=40", resolution="480p")
-    question = (await dojo.alice.click(card, label=OFFER)).response
+    card = await asked(pair, settings="steps=40", resolution="480p")
+    question = (await pair.alice.click(card, label=OFFER)).response
     assert question is not None
     assert question.ephemeral
     assert question.content.startswith("The nearest model can't do everything as you wished; it changes `settings`.\n")
-    assert "This costs 1 of your 200 credits: Demo, 480p, 5 s. Go?" in question.content
+    assert f"This costs 10 of your 200 credits: {T2V_NAME}, 480p, 5 s. Go?" in question.content
     assert labels(question) == ["Go", "Stop"]
-    assert await balance(dojo) == (200, 0)
-    await dojo.alice.click(question, label="Go")
-    await dojo.finish()
-    new, old = await dojo.jobs()
+    assert await balance(pair) == (200, 0)
+    await pair.alice.click(question, label="Go")
+    await pair.finish()
+    new, old = await pair.jobs()
     assert (new.state, new.replaces, new.request.parameters) == (State.SUCCEEDED, old.id, {})
-    assert await balance(dojo) == (199, 0)
+    assert await balance(pair) == (190, 0)
 
 
-async def test_a_press_for_a_video_that_was_just_cancelled_says_so(dojo: World, vendor: PixelDojoImitation) -> None:
-    card = await held_up(dojo, vendor)
-    (job,) = await dojo.jobs()
-    cancelling = dojo.app.services.cancelling
+async def test_a_press_for_a_video_that_was_just_cancelled_says_so(pair: World, vendor: PixelDojoImitation) -> None:
+    card = await held_up(pair, vendor)
+    (job,) = await pair.jobs()
+    cancelling = pair.app.services.cancelling
     await cancelling.cancel(job.id, guild_id=job.guild_id, user_id=job.user_id, moderates=lambda _job: False)
     # the card doesn't show it yet
-    said = await dojo.alice.click(card, label=OFFER)
+    said = await pair.alice.click(card, label=OFFER)
     assert is_private(said)
     assert text_of(said) == "It has ended already."
-    assert await balance(dojo) == (200, 0)
+    assert await balance(pair) == (200, 0)
 
 
 async def test_nobody_gets_a_model_that_is_denied_to_their_role_by_waiting(
-    dojo: World, vendor: PixelDojoImitation
+    pair: World, vendor: PixelDojoImitation
 ) -> None:
-    await decide(dojo, "options set", fallback=True)
-    novices = dojo.guild.create_role("Novices")
-    give_role(dojo, dojo.alice, novices)
-    await decide(dojo, "models deny", model="demo", role=novices)
-    assert "`demo` isn't allowed here" in await refused(dojo, model="demo")
+    await decide(pair, "options set", fallback=True)
+    novices = pair.guild.create_role("Novices")
+    give_role(pair, pair.alice, novices)
+    await decide(pair, "models deny", model=T2V, role=novices)
+    assert f"`{T2V}` isn't allowed here" in await refused(pair, model=T2V)
     vendor.fault_next(Route.SUBMIT, NO_CREDITS)
-    card = await asked(dojo)
-    (job,) = await dojo.jobs()
+    card = await asked(pair)
+    (job,) = await pair.jobs()
     assert (job.state, job.reason) == (State.FAILED, Reason.PROVIDER_PAUSED)
     assert labels(card) == []
-    assert await balance(dojo) == (200, 0)
+    assert await balance(pair) == (200, 0)
 
 
 async def test_a_press_whose_answer_comes_too_late_still_goes_on_on_a_card_of_its_own(
-    dojo: World, vendor: PixelDojoImitation, monkeypatch: pytest.MonkeyPatch
+    pair: World, vendor: PixelDojoImitation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = await held_up(dojo, vendor)
+    card = await held_up(pair, vendor)
 
     async def too_late(*_args: Any, **_options: Any) -> Any:
         raise refusal(404, UNKNOWN_INTERACTION)
 
     with monkeypatch.context() as patch:
         patch.setattr(AsyncWebhookAdapter, "create_interaction_response", too_late)
-        await dojo.alice.click(card, label=OFFER)
+        await pair.alice.click(card, label=OFFER)
     # nobody could answer it
-    for each in dojo.env.backend.interactions.values():
+    for each in pair.env.backend.interactions.values():
         each.responded = True
-    await dojo.finish()
-    new, old = await dojo.jobs()
+    await pair.finish()
+    new, old = await pair.jobs()
     assert "It goes on with another model, on a card of its own." in all_text(card)
     assert (new.state, new.replaces, old.reason) == (State.SUCCEEDED, old.id, Reason.REPLACED)
     assert new.card_message_id is not None
-    assert len(dojo.posted()) == 1
-    assert await balance(dojo) == (199, 0)
+    assert len(pair.posted()) == 1
+    assert await balance(pair) == (190, 0)
 
 
 async def test_a_video_that_is_removed_is_not_posted_again_by_an_order_of_before(

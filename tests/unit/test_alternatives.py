@@ -19,10 +19,10 @@ from bot.jobs.job import Job, Reason, Request, State, stand_in_for_interaction
 from bot.jobs.lifecycle import Changes, Step
 from providers.catalogue import DEMO, MODELS, PIXELDOJO_WAN_22_STANDARD
 from providers.options import Options, Wish, check_options
-from providers.types import Mode, ModelSpec
+from providers.types import ImageStrategy, Mode, ModelSpec
 from tests.clocks import NOON
 
-A, B, C = (replace(DEMO, id=name, provider=name) for name in ("a", "b", "c"))
+A, B, C = (replace(DEMO, id=name, provider=name, image_strategy=ImageStrategy.URL) for name in ("a", "b", "c"))
 WISH = Wish(prompt="A cat", resolution="720p", duration=5)
 JOB = Job(
     id="0" * 12,
@@ -74,15 +74,16 @@ def test_the_same_options_come_before_a_closer_price() -> None:
     assert (chosen.wish.resolution, chosen.changed) == ("480p", ("resolution",))
 
 
-def test_of_equals_the_closest_price_wins_then_the_catalogues_order() -> None:
-    assert name(found(A, B, C, prices={"a": 1, "b": 12, "c": 20})) == "b"
+def test_of_equals_the_closest_price_from_below_wins_then_the_catalogues_order() -> None:
+    assert name(found(A, B, C, prices={"a": 1, "b": 9, "c": 11})) == "b"
+    assert name(found(A, B, C, prices={"a": 20, "b": 12, "c": 30})) == "b"
     assert name(found(A, B, C)) == "a"
     assert name(found(A, B, C, price=None, prices={"a": 3, "b": 2, "c": 1})) == "a"
 
 
 def test_settings_are_left_out_only_where_a_model_has_none_of_them() -> None:
     wish = replace(WISH, resolution=None, settings="steps=40 fps=24")
-    chosen = found(DEMO, wish=wish, prices={"demo": 1})
+    chosen = found(A, wish=wish, prices={"a": 1})
     assert chosen is not None
     assert (chosen.wish.settings, chosen.changed) == (None, ("settings",))
     chosen = found(PIXELDOJO_WAN_22_STANDARD, wish=wish, prices={PIXELDOJO_WAN_22_STANDARD.id: 1})
@@ -115,6 +116,11 @@ def test_what_has_no_price_is_no_alternative() -> None:
     assert found(prices={}) is None
 
 
+def test_a_drawing_comes_near_to_nothing() -> None:
+    assert found(DEMO) is None
+    assert name(found(DEMO, A, prices={"demo": 10, "a": 99})) == "a"
+
+
 @given(
     wish=st.builds(
         Wish,
@@ -134,6 +140,7 @@ def test_whatever_is_wished_the_answer_can_be_had_and_tells_what_differs(wish: W
         return
     options = check_options(chosen.spec, chosen.wish, max_resolution=limits.resolution, max_duration=limits.duration)
     assert options.prompt == wish.prompt
+    assert chosen.spec is not DEMO
     assert chosen.changed == tuple(
         each for each in ("resolution", "duration", "settings") if getattr(chosen.wish, each) != getattr(wish, each)
     )
