@@ -30,17 +30,17 @@ source = { editable = "." }
 [[package]]
 name = "good"
 version = "1.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://packages.test/simple" }
 
 [[package]]
 name = "bad"
 version = "2.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://packages.test/simple" }
 
 [[package]]
 name = "bad"
 version = "3.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://packages.test/simple" }
 """
 FROM_GIT: Final = """
 [[package]]

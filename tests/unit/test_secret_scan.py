@@ -60,7 +60,7 @@ SETTINGS: Final = {
 INNOCENT: Final = {
     "README.md": "`DATABASE_URL` is `postgresql://user:password@host:port/name`, `DISCORD_TOKEN` a token.\n",
     "bot/settings.py": 'token = settings.discord_token\nDISCORD_TOKEN = "DISCORD_TOKEN"\n',
-    "uv.lock": '    { url = "https://files.pythonhosted.org/packages/71/43/a-1-py3-none-any.whl", '
+    "uv.lock": '    { url = "https://packages.test/files/71/43/a-1-py3-none-any.whl", '
     f'hash = "sha256:{drawn(64, "0123456789abcdef")}", size = 1, upload-time = "2026-07-01T17:11:54.055Z" }},\n',
 }
 
