@@ -33,6 +33,8 @@ _JITTER: Final = 0.1
 #: planned looks come earlier or later by up to this part of the distance to the next; while they teach, much earlier
 _JITTER_OF_PLAN: Final = 0.05
 _JITTER_TO_LEARN: Final = 0.8
+#: a look this near to the planned one, as a part of the distance between planned ones, was that one
+_NEARLY: Final = 0.4
 #: seconds; the distance that counts for it at most
 _WIDEST_JITTER: Final = 10.0
 
@@ -99,13 +101,21 @@ def _planned(situation: Situation, chance: float) -> NextLook | None:
     if outlook is None or situation.failures or situation.requests_per_minute is None:
         return None
     looks = outlook.looks
-    number = bisect_right(looks, max(situation.age, situation.aim))
+    number = _next_of(looks, max(situation.age, situation.aim), is_first=not situation.looks)
     if number == len(looks):
         return None
     gap = min(_distance(looks, number), _WIDEST_JITTER)
     # what is known well is looked at as planned, now earlier, now later
     shift = gap * (_JITTER_OF_PLAN * (1 - 2 * chance) if outlook.is_settled else -_JITTER_TO_LEARN * chance)
     return NextLook(max(_UNLIMITED, looks[number] + shift - situation.age), looks[number])
+
+
+def _next_of(looks: Sequence[float], since: float, *, is_first: bool) -> int:
+    """Which look comes after the last one; not one that the last one was nearly, by a plan that was a little other."""
+    number = bisect_right(looks, since)
+    if number == len(looks) or is_first:
+        return number
+    return number + (looks[number] - since < _NEARLY * _distance(looks, number))
 
 
 def _distance(looks: Sequence[float], number: int) -> float:

@@ -179,6 +179,17 @@ def test_a_look_that_came_late_has_made_those_before_it_needless() -> None:
     assert next_look(late, chance=0.5).aim == EVEN.looks[4]
 
 
+def test_a_look_is_not_made_again_for_a_plan_that_was_made_anew_and_is_a_little_other() -> None:
+    second, third = EVEN.looks[1:3]
+    for moved in (0.1, 0.3, 1.0):
+        made = replace(KNOWN, age=second - moved, aim=second - moved, looks=2)
+        look = next_look(made, chance=0.5)
+        assert look.aim == third
+        assert look.wait == pytest.approx(third - second + moved)
+    # but a look that was made long before is no look at all at this one
+    assert next_look(replace(KNOWN, age=second - 3.0, aim=second - 3.0, looks=2), chance=0.5).aim == second
+
+
 def test_past_its_plan_a_job_is_looked_at_as_if_nothing_was_known() -> None:
     past = replace(KNOWN, age=EVEN.looks[-1] + 1, aim=EVEN.looks[-1], looks=30)
     assert next_look(past, chance=0.0).wait == pytest.approx(10.0)
