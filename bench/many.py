@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
+from bench.baselines import INTERVALS
 from bench.delivery import LOOP
 from bench.machine import pss
 from bench.process import WATCHED, Program, until
@@ -25,7 +26,6 @@ from tests.recovery.processes import Stage
 _GUILDS: Final = 20
 #: a limit that leaves a look at each of 10,000 jobs every 30 s, which is what wanbot wants at their age
 _REQUESTS_PER_MINUTE: Final = 30_000
-_INTERVALS: Final = {"seed's loop": 2.0, "every 5 s": 5.0, "every 10 s": 10.0}
 #: a job that is looked at a moment before its time isn't late
 _SLACK: Final = 0.02
 
@@ -54,7 +54,7 @@ async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
     count = load.jobs
     empty = await _idle_memory(folder / "empty")
     first_poll, memory, late, writes = await _ours(folder / "ours", load)
-    theirs = {name: await _theirs(folder / f"every{every:g}", load, every) for name, every in _INTERVALS.items()}
+    theirs = {name: await _theirs(folder / f"every{every:g}", load, every) for name, every in INTERVALS.items()}
     return [
         Reading(
             row="10,000 jobs: looks this late, 99th percentile",

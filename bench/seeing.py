@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from bench.baselines import INTERVALS
 from bench.clips import clip
 from bench.delivery import LOOP
 from bench.machine import MB
@@ -25,7 +26,6 @@ from tests.recovery.processes import Stage
 
 _GUILDS: Final = 10
 _MODEL: Final = "pixeldojo/wan-2.2-standard"
-_INTERVALS: Final = {"seed's loop": 2.0, "every 5 s": 5.0, "every 10 s": 10.0}
 #: enough for a job that is looked at too late by far
 _PATIENCE: Final = 60.0
 
@@ -63,9 +63,9 @@ async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
     video = await asyncio.to_thread(clip, 2 * MB)
     ours = await _ours(folder / "ours", load, video)
     found = await asyncio.gather(
-        *(_theirs(folder / f"every{every:g}", load, every, video) for every in _INTERVALS.values())
+        *(_theirs(folder / f"every{every:g}", load, every, video) for every in INTERVALS.values())
     )
-    theirs = dict(zip(_INTERVALS, found, strict=True))
+    theirs = dict(zip(INTERVALS, found, strict=True))
     return [
         Reading(
             row="from finished to posted, mean",

@@ -10,10 +10,10 @@ from random import Random
 from statistics import fmean
 from typing import Final
 
+from bench.baselines import INTERVALS
 from bench.simulation import Figures, Rush, Seen, evenly, rush, taught, watched
 from bench.table import Reading, Target
 
-_INTERVALS: Final = {"seed's loop": 2.0, "every 5 s": 5.0, "every 10 s": 10.0}
 _TAUGHT: Final = 50
 _PER_MINUTE, _IN_FLIGHT = 10, 30
 _RUSH_SECONDS: Final = 2 * 3600.0
@@ -31,7 +31,7 @@ async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
 
 def _measured(*, seeds: int) -> list[Reading]:
     ours, unlimited = _figures(seeds, per_minute=600), _figures(seeds, per_minute=None)
-    fixed = {name: _fixed(every) for name, every in _INTERVALS.items()}
+    fixed = {name: _fixed(every) for name, every in INTERVALS.items()}
     rushes, fair = _rushes(range(min(3, seeds)), is_fair=False), _rushes(range(min(3, seeds)), is_fair=True)
     return [
         Reading(
