@@ -26,7 +26,6 @@ from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
 from bot.credits import ledger
 from bot.credits.accounts import Accounts
-from bot.credits.allowance import AllowanceRule
 from bot.credits.balances import Balances
 from bot.credits.pricing import Pricing
 from bot.database import remembered
@@ -228,8 +227,7 @@ class _Ground:
 def _services(ground: _Ground) -> Services:
     """Everything that the cogs and the worker use, put together."""
     settings, database, registry, clock = ground.settings, ground.database, ground.registry, ground.clock
-    default = AllowanceRule(amount=settings.default_allowance, length=settings.default_period)
-    communities = Communities(database=database, default=default)
+    communities = Communities(database=database, default=settings.default_allowance_rule)
     members = Members(database=database)
     accounts = Accounts(member_keys=ground.member_keys)
     pauses, durations = Pauses(clock=clock), Durations()
@@ -345,7 +343,7 @@ def _services(ground: _Ground) -> Services:
             folder=ground.folders.exports,
             clock=clock,
         ),
-        retention=_retention(ground, communities, members),
+        retention=_retention(ground, communities, members, accounts),
         images=ground.images,
         charts=ground.charts,
         videos=ground.videos,
@@ -374,7 +372,7 @@ def _erasing(ground: _Ground) -> Erasing:
     return Erasing(files=JobFiles(ground.folders.inputs, ground.folders.videos), registry=ground.registry)
 
 
-def _retention(ground: _Ground, communities: Communities, members: Members) -> Retention:
+def _retention(ground: _Ground, communities: Communities, members: Members, accounts: Accounts) -> Retention:
     settings, database, clock = ground.settings, ground.database, ground.clock
     erasing = _erasing(ground)
     providers = dict(ground.registry.providers)
@@ -387,7 +385,7 @@ def _retention(ground: _Ground, communities: Communities, members: Members) -> R
             database=database,
             communities=communities,
             members=members,
-            accounts=Accounts(member_keys=ground.member_keys),
+            accounts=accounts,
             erasing=erasing,
             is_present=lambda guild_id: ground.bot.get_guild(guild_id) is not None,
             keep_days=settings.keep_days,

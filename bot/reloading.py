@@ -10,7 +10,6 @@ import structlog
 
 from bot import logs
 from bot.communities.memory import Communities
-from bot.credits.allowance import AllowanceRule
 from bot.credits.pricing import Pricing
 from bot.jobs.pauses import Pauses
 from bot.media.videos import Videos
@@ -75,9 +74,8 @@ class Reloading:
         await self._renew_providers(before, settings)
         is_dearer_or_cheaper = pricing != self._pricing
         self._pricing.become(pricing)
-        default = AllowanceRule(amount=settings.default_allowance, length=settings.default_period)
-        if (before.default_allowance, before.default_period) != (default.amount, default.length):
-            await self._communities.use_default(default)
+        if before.default_allowance_rule != settings.default_allowance_rule:
+            await self._communities.use_default(settings.default_allowance_rule)
         if before.log_level != settings.log_level:
             logs.set_level(settings.log_level)
         self._settings = settings

@@ -27,7 +27,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bot.credits.allowance import PeriodLength
+from bot.credits.allowance import AllowanceRule, PeriodLength
 
 #: Names under these are ours; one that we don't know is a mistake that somebody should hear of.
 OWN_PREFIXES = ("DISCORD_", "PIXELDOJO_", "PIXAZO_", "PIXWITH_", "VTRIX_", "DEMO_", "WANBOT_")
@@ -213,6 +213,11 @@ class Settings(BaseModel):
         if max(shards) >= count:
             raise ValueError("must each be below the number of all shards")
         return shards
+
+    @property
+    def default_allowance_rule(self) -> AllowanceRule:
+        """What members receive where moderators have decided nothing."""
+        return AllowanceRule(amount=self.default_allowance, length=self.default_period)
 
     @property
     def database_url(self) -> str:

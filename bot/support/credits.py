@@ -14,7 +14,6 @@ from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
 from bot.credits import ledger
 from bot.credits.accounts import Accounts
-from bot.credits.allowance import AllowanceRule
 from bot.credits.ledger import Account
 from bot.database.engine import Connection, Database
 from bot.database.remembered import secret_of_member_keys
@@ -112,11 +111,10 @@ async def _decisions(database: Database, settings: Settings, guild_id: int, cloc
     known, secret = await asyncio.gather(database.read(known_guilds), database.write(secret_of_member_keys))
     if guild_id not in known:
         raise CannotBeDone(f"nothing is known of guild {guild_id}: the bot has never made or decided anything there")
-    default = AllowanceRule(amount=settings.default_allowance, length=settings.default_period)
     keys = MemberKeys(secret)
     return Decisions(
         database=database,
-        communities=Communities(database=database, default=default),
+        communities=Communities(database=database, default=settings.default_allowance_rule),
         accounts=Accounts(member_keys=keys),
         member_keys=keys,
         keep_days=settings.keep_days,

@@ -13,7 +13,6 @@ from sqlalchemy import Row, select
 
 from bot.communities import store
 from bot.communities.rules import Community
-from bot.credits.allowance import AllowanceRule
 from bot.database.tables import audit
 from bot.jobs import store as jobs
 from tests.discord.worlds import World, is_private, text_of
@@ -110,7 +109,7 @@ def take_role(world: World, who: simcord.MemberActor, role: simcord.RoleHandle) 
 
 async def decided(world: World, guild: simcord.GuildHandle | None = None) -> Community:
     """What the database says that a guild has decided."""
-    default = AllowanceRule(amount=world.settings.default_allowance, length=world.settings.default_period)
+    default = world.settings.default_allowance_rule
     read = partial(store.community, guild_id=(guild or world.guild).id, default=default)
     return await world.app.services.database.read(read)
 
@@ -123,7 +122,7 @@ async def audited(world: World, guild: simcord.GuildHandle | None = None) -> Seq
 
 async def check_elsewhere(world: World) -> None:
     """Nothing was decided in the other guild, in the database or in memory."""
-    default = AllowanceRule(amount=world.settings.default_allowance, length=world.settings.default_period)
+    default = world.settings.default_allowance_rule
     fresh = Community(guild_id=world.elsewhere.id, allowance=default)
     assert await decided(world, world.elsewhere) == fresh
     assert await world.app.services.communities.of(world.elsewhere.id) == fresh
