@@ -12,9 +12,9 @@ import structlog
 from discord.ext import commands
 
 from bot.client import WanBot
-from bot.delivery.cards import FOOTER, WORDS, kept_options, prompt_text, seconds_text
+from bot.delivery.cards import FOOTER, WORDS, kept_options, prompt_text
 from bot.delivery.messages import NO_MENTIONS
-from bot.delivery.words import credits_text
+from bot.delivery.words import credits_text, seconds_text
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.job import Job

@@ -11,8 +11,7 @@ from typing import Any, Final, TypeVar
 import discord
 
 from bot.communities.rules import Community
-from bot.delivery.cards import seconds_text
-from bot.delivery.words import shortened
+from bot.delivery.words import seconds_text, shortened
 from bot.errors import Refusal
 from bot.jobs import store
 from bot.jobs.again import Shape, settings_text

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.delivery.words import credits_text, disarmed, relative_time, shortened
+from bot.delivery.words import credits_text, disarmed, enhanced_text, relative_time, seconds_text, shortened
 from bot.jobs.fitting import fitting_text
 from bot.jobs.job import Job, Reason, Request, State
 from bot.jobs.presenting import Sight
@@ -131,8 +131,7 @@ def options_text(request: Request) -> str:
     start = _(_STARTS.get(request.mode, ""))
     parts = [request.resolution, request.aspect_ratio, seconds_text(request.duration), start]
     parts.append(_("seed {seed}").format(seed=_("random") if request.seed is None else request.seed))
-    if request.enhance_prompt is not None:
-        parts.append(_("prompt enhanced") if request.enhance_prompt else _("prompt as written"))
+    parts.append(enhanced_text(request.enhance_prompt))
     parts += [f"{key}={_value(value)}" for key, value in request.parameters.items()]
     if request.negative_prompt:
         parts.append(_("without: {what}").format(what=disarmed(request.negative_prompt, 100)))
@@ -153,11 +152,6 @@ def kept_options(job: Job) -> str:
 def left_options(request: Request) -> str:
     """The options that are never deleted."""
     return f"{request.resolution} · {seconds_text(request.duration)}"
-
-
-def seconds_text(seconds: int) -> str:
-    """``5 s``."""
-    return _("{seconds} s").format(seconds=seconds)
 
 
 def progress_bar(progress: float) -> str:

@@ -80,6 +80,18 @@ def member_text(user_id: int) -> str:
     return f"<@{user_id}>" if user_id > 0 else _("somebody who is gone")
 
 
+def seconds_text(seconds: int) -> str:
+    """``5 s``."""
+    return _("{seconds} s").format(seconds=seconds)
+
+
+def enhanced_text(is_enhanced: bool | None) -> str | None:  # noqa: FBT001 - it is the option itself
+    """Whether the model may rewrite the prompt; None: nobody has said."""
+    if is_enhanced is None:
+        return None
+    return _("prompt enhanced") if is_enhanced else _("prompt as written")
+
+
 def credits_text(amount: int) -> str:
     """``1 credit``, ``7 credits``."""
     return ngettext("{n} credit", "{n} credits", amount).format(n=f"{amount:,}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bot.jobs.job import Job, Request
-from bot.members.presets import PresetOptions
+from bot.members.presets import OPTIONS, PresetOptions
 from providers.options import Wish
 from providers.types import ParameterValue
 
@@ -53,17 +53,8 @@ def wish_again(request: Request) -> Wish:
 
 def preset_options(job: Job) -> PresetOptions:
     """What a job was asked to be, without what it was asked to show."""
-    request = job.request
-    return PresetOptions(
-        model=job.model,
-        resolution=request.resolution,
-        aspect_ratio=request.aspect_ratio,
-        duration=request.duration,
-        negative_prompt=request.negative_prompt,
-        seed=request.seed,
-        enhance_prompt=request.enhance_prompt,
-        settings=settings_text(request.parameters),
-    )
+    wish = wish_again(job.request)
+    return PresetOptions(model=job.model, **{name: getattr(wish, name) for name in OPTIONS})
 
 
 def settings_text(parameters: Mapping[str, ParameterValue]) -> str | None:

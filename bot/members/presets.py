@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.delivery.words import disarmed, one_line
+from bot.delivery.words import disarmed, enhanced_text, one_line, seconds_text
 from bot.errors import Refusal
 from bot.languages import _, say_name
 from providers.options import Wish
@@ -24,7 +24,7 @@ _NEGATIVE_SHOWN: Final = 60
 #: with these, mentions and code begin
 _SIGNS_OF_DISCORD: Final = frozenset("`<>@")
 #: the options of ``/wan video`` that a preset may set beside ``model``
-_OPTIONS: Final = (
+OPTIONS: Final = (
     "resolution",
     "aspect_ratio",
     "duration",
@@ -109,7 +109,7 @@ def found(name: str, own: Iterable[Preset], offered: Iterable[Preset], *, option
 
 def applied(wish: Wish, model: str | None, preset: Preset) -> tuple[Wish, str, PresetUse]:
     """The wish and the model with what the preset sets; what was typed wins."""
-    given = {name: getattr(preset.options, name) for name in _OPTIONS}
+    given = {name: getattr(preset.options, name) for name in OPTIONS}
     taken = {name: value for name, value in given.items() if value is not None and getattr(wish, name) is None}
     names = [*taken, "model"] if model is None else [*taken]
     return replace(wish, **taken), model or preset.options.model, PresetUse(preset.name, frozenset(names))
@@ -119,7 +119,7 @@ def explained(text: str, use: PresetUse | None, options: Iterable[str]) -> str:
     """A refusal that is about these options, with a word on those that the preset has set."""
     if use is None:
         return text
-    named = [name for name in ("model", *_OPTIONS) if name in use.options and (name in set(options) or name == "model")]
+    named = [name for name in ("model", *OPTIONS) if name in use.options and (name in set(options) or name == "model")]
     if not named:
         return text
     more = _("From the preset **{name}**: {options}. What you type in the command wins over it.")
@@ -135,9 +135,9 @@ def line(preset: Preset) -> str:
         f"`{options.model}`",
         options.resolution,
         options.aspect_ratio,
-        None if options.duration is None else _("{seconds} s").format(seconds=options.duration),
+        None if options.duration is None else seconds_text(options.duration),
         None if options.seed is None else _("seed {seed}").format(seed=options.seed),
-        _enhanced(options.enhance_prompt),
+        enhanced_text(options.enhance_prompt),
         options.settings,
     ]
     if options.negative_prompt:
@@ -157,9 +157,3 @@ def _plain(name: str) -> str:
     # first the letters, since some of them are written out: one may become eighteen
     letters = unicodedata.normalize("NFKC", name)
     return one_line(letters, len(letters))
-
-
-def _enhanced(is_enhanced: bool | None) -> str | None:  # noqa: FBT001 - it is the option itself
-    if is_enhanced is None:
-        return None
-    return _("prompt enhanced") if is_enhanced else _("prompt as written")
