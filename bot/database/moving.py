@@ -20,7 +20,7 @@ from bot.database.engine import sync_engine
 from bot.database.lock import only_process
 from bot.database.migrate import HEAD, CannotMove, migrate, version_of, wait_for_others
 from bot.database.remembered import MEMBER_KEYS, recall, remember
-from bot.database.tables import accounts, jobs, metadata, remembered
+from bot.database.tables import PASSING, accounts, jobs, metadata, remembered
 
 #: rows that are on their way at once
 _CHUNK: Final = 1000
@@ -32,6 +32,8 @@ _OTHERS: Final = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     " AND backend_type = 'client backend'"
 )
+#: what is moved, tables that others refer to first
+_TABLES: Final = tuple(table for table in metadata.sorted_tables if table.info != PASSING)
 #: the number for a table without a row
 _NOTHING: Final = b""
 #: under which name a copy remembers what it was like when it was made
@@ -106,9 +108,9 @@ def _copy(source: Connection, target: Connection) -> Moved:
     else:
         _check_untouched(target, json.loads(mark), identity)
     with _ledger_open(target):
-        for table in reversed(metadata.sorted_tables):
+        for table in reversed(_TABLES):
             target.execute(delete(table))
-    parts = [_copy_table(source, target, table) for table in metadata.sorted_tables]
+    parts = [_copy_table(source, target, table) for table in _TABLES]
     if _totals(source) != _totals(target):
         raise CannotMove("the totals of both sides differ; nothing stays")
     _check_books(target, "the copy")
@@ -152,7 +154,7 @@ def _copy_table(source: Connection, target: Connection, table: Table) -> _Part:
 
 def _check_empty(target: Connection) -> None:
     """Raises ``CannotMove`` when a bot has worked there."""
-    full = [table.name for table in metadata.sorted_tables if table is not remembered and _count(target, table)]
+    full = [table.name for table in _TABLES if table is not remembered and _count(target, table)]
     if full:
         raise CannotMove(f"the target isn't empty, and no copy made by this command (it has {', '.join(full)})")
 
@@ -164,7 +166,7 @@ def _check_untouched(target: Connection, mark: Mapping[str, Any], identity: str)
     before: Mapping[str, str] = mark["digests"]
     changed = [
         table.name
-        for table in metadata.sorted_tables
+        for table in _TABLES
         if table is not remembered and before.get(table.name, _NOTHING.hex()) != _digest(target, table)[1]
     ]
     if changed:

@@ -266,6 +266,8 @@ jobs = Table(
     Column("removed_at", Instant),
     # prompt, pictures and video were deleted when their time was over
     Column("purged_at", Instant),
+    # the process that works on it (processes.id), where several share a database; None: whichever there is
+    Column("owner", String(16)),
     CheckConstraint(
         "state IN ('queued', 'submitting', 'running', 'delivering', 'succeeded', 'failed', 'expired', 'cancelled',"
         " 'lost')",
@@ -417,4 +419,46 @@ remembered = Table(
     metadata,
     Column("name", String(40), primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+#: Tables of the moment, for processes that share a PostgreSQL: nothing in them is worth a copy.
+PASSING = {"passing": True}
+
+#: The processes that work on this database. All jobs of one have the same lease: its row's.
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    # the shards that it serves, for whoever looks
+    Column("shards", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    # by the database's clock; later its jobs are anybody's
+    Column("until", Instant, nullable=False),
+    info=PASSING,
+)
+
+#: The requests to providers that still count against a limit.
+provider_requests = Table(
+    "provider_requests",
+    metadata,
+    Column("id", _RowId, primary_key=True),
+    Column("provider", String(20), nullable=False),
+    Column("process", String(16), nullable=False),
+    # both by the database's clock
+    Column("begun_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index("ix_provider_requests_provider", "provider"),
+    info=PASSING,
+)
+
+#: What keeps all processes from asking a provider.
+provider_holds = Table(
+    "provider_holds",
+    metadata,
+    Column("provider", String(20), primary_key=True),
+    # a Retry-After
+    Column("held_until", Instant),
+    # until then a submission looks for room, and goes before looks
+    Column("submit_wanted_until", Instant),
+    info=PASSING,
 )

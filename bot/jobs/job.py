@@ -169,6 +169,7 @@ class Job:
     late_until: datetime | None = None
     removed_at: datetime | None = None
     purged_at: datetime | None = None
+    owner: str | None = None
 
     @property
     def offers_another(self) -> bool:

@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, case, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from bot.credits import ledger
 from bot.database.tables import Instant, job_events, jobs, ledger_entries
@@ -30,6 +44,8 @@ _MOVED = update(jobs).where(
     jobs.c.id == bindparam("job"),
     jobs.c.state == bindparam("left_state"),
     jobs.c.version == bindparam("left_version"),
+    # who has slept through its lease moves nothing that another process has taken up meanwhile
+    jobs.c.owner.is_not_distinct_from(bindparam("left_owner", type_=String)),
 )
 _CARD = (
     update(jobs)
@@ -76,6 +92,7 @@ def add(connection: Connection, job: Job) -> bool:
         "upload_limit": job.upload_limit,
         "created_at": job.created_at,
         "replaces": job.replaces,
+        "owner": job.owner,
     }
     if not insert_if_absent(connection, jobs, **values):
         return False
@@ -112,7 +129,7 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
     if step.money is not Money.KEEP:
         # the account before the job, as everywhere: two that lock them crosswise would wait for each other
         ledger.locked(connection, job.account_id)
-    left = {"job": job.id, "left_state": job.state, "left_version": job.version}
+    left = {"job": job.id, "left_state": job.state, "left_version": job.version, "left_owner": job.owner}
     values = {name: _storable(value) if isinstance(value, str) else value for name, value in step.changes.items()}
     ended_at = None if step.state.is_open else now
     values |= {"state": step.state, "version": job.version + 1, "ended_at": ended_at}
@@ -154,7 +171,8 @@ def open_attempt(connection: Connection, job: Job, *, video_path: str, now: date
     attempted_at = func.coalesce(jobs.c.attempted_at, literal(now, Instant))
     # an expired job's video may come late
     is_due = or_(jobs.c.state == State.DELIVERING, jobs.c.late_until.is_not(None))
-    change = update(jobs).where(jobs.c.id == job.id, is_due, jobs.c.purged_at.is_(None))
+    is_ours = jobs.c.owner.is_not_distinct_from(job.owner)
+    change = update(jobs).where(jobs.c.id == job.id, is_due, is_ours, jobs.c.purged_at.is_(None))
     place = {"video_path": video_path, "result_channel_id": job.result_channel_id}
     if connection.execute(change.values(attempted_at=attempted_at, **place)).rowcount != 1:
         raise JobMoved(f"{job.id} is not being delivered")

@@ -176,7 +176,7 @@ async def running(server: DiscordServer, **options: Any) -> AsyncGenerator[Bot]:
     bot = Bot(**options)
     task = asyncio.create_task(bot.start(server.token))
     try:
-        await server.wait_ready()
+        await server.wait_ready(options.get("shard_ids"))
         yield bot
     finally:
         await bot.close()
@@ -290,6 +290,54 @@ async def test_a_set_shard_count_works_with_the_default_gateway() -> None:
         server.add_guild()
         async with running(server, shard_count=2, shard_ids=[0, 1]):
             assert server.gateway.identifies == [(0, 2), (1, 2)]
+
+
+async def test_each_process_hears_of_the_guilds_of_its_own_shards() -> None:
+    async with imitation(shards=2) as server:
+        guilds = [server.add_guild(shard=shard) for shard in (0, 1)]
+        places = [(guild.add_channel(), guild.add_member()) for guild in guilds]
+        async with running(server, shard_count=2, shard_ids=[0]) as one:
+            (channel, alice), (other, bob) = places
+            run = await (await alice.slash(channel, "wan video", prompt="heard")).answered()
+            missed = await bob.slash(other, "wan video", prompt="missed")
+            assert (run.is_delivered, missed.is_delivered) == (True, False)
+            async with running(server, shard_count=2, shard_ids=[1]) as two:
+                later = await (await bob.slash(other, "wan video", prompt="again")).answered()
+                assert later.is_delivered
+                assert (one.seen, two.seen) == ([run.id], [later.id])
+                assert [[guild.id for guild in bot.guilds] for bot in (one, two)] == [[guild.id] for guild in guilds]
+                assert not missed.attempts
+
+
+async def test_two_sessions_of_a_shard_both_hear_and_one_may_answer() -> None:
+    async with scene() as s, running(s.server, shard_count=1, shard_ids=[0]) as other:
+        await s.server.wait_for(lambda: len(s.server.gateway.identifies) == 2)
+        run = await (await s.alice.slash(s.channel, "wan video", prompt="both")).answered()
+        await s.server.wait_for(lambda: len(run.attempts) == 2)
+        assert s.bot.seen == other.seen == [run.id]
+        assert sorted(str(attempt.code) for attempt in run.attempts) == ["40060", "None"]
+
+
+async def test_a_session_that_starts_too_soon_is_refused_and_counted() -> None:
+    # this bot waits for nothing, so its second shard asks until it is let in
+    async with imitation(shards=2, identify_seconds=0.3) as server, running(server):
+        assert server.gateway.identifies == [(0, 2), (1, 2)]
+        assert set(server.gateway.starts.too_soon) == {1}
+
+
+async def test_shards_of_different_buckets_start_together() -> None:
+    async with imitation(shards=2, identify_seconds=60, max_concurrency=2) as server:
+        server.gateway.starts.remaining = 7
+        async with running(server) as bot:
+            assert server.gateway.starts.too_soon == []
+            answer = await bot.http.request(Route("GET", "/gateway/bot"))
+            assert answer["shards"] == 2
+            assert answer["session_start_limit"] == {
+                "total": 1000,
+                "remaining": 5,
+                "reset_after": 14_400_000,
+                "max_concurrency": 2,
+            }
 
 
 # interactions

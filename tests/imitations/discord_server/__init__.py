@@ -29,14 +29,18 @@ What is imitated, and as strictly as known:
   `enforce_nonce`, mentions, history, blank content of others (no message content intent), Components V2;
 - permissions taken away, channels and messages deleted, the bot kicked: 403/50001, 403/50013, 404/10003, 404/10008;
 - attachment links: signed, served for a day; uploads to commands and forms have links of their own;
-- the gateway: zlib-stream and zstd-stream, heartbeats, shards, RESUME with replay, INVALID_SESSION, close codes,
-  events according to intents;
+- the gateway: zlib-stream and zstd-stream, heartbeats, RESUME with replay, INVALID_SESSION, close codes, events
+  according to intents;
+- shards, in as many processes as there are: an event goes to every session of its guild's shard, also when there are
+  two of them, and none (`Interaction.is_delivered`);
+- when asked for (`identify_seconds`), the limit of session starts: one in so many seconds for each of `max_concurrency`
+  buckets; one that comes too soon is answered by INVALID_SESSION and kept in `gateway.starts.too_soon`;
 - faults, rate limits, lost sockets and duplicates, when a test asks for them.
 
 What isn't: users' installs, voice, reactions, polls, stickers, webhooks other than an interaction's, member lists and
-presences, audit log, entitlements, localisation, moderation by AutoMod; the identify rate limit (`max_concurrency` is
-told, not enforced); heartbeats that stay away; the limits of edits to old messages; the permissions of follow-ups
-(files and embeds are accepted there whatever the bot may do); the effect of command permissions beyond
+presences, audit log, entitlements, localisation, moderation by AutoMod; what happens to a bot that has used up the
+session starts of its day; heartbeats that stay away; the limits of edits to old messages; the permissions of
+follow-ups (files and embeds are accepted there whatever the bot may do); the effect of command permissions beyond
 `default_member_permissions`. A path that is not known is answered with 404 and code 0. Time is real time.
 """
 

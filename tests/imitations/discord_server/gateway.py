@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aiohttp import WSMessage, WSMsgType, web
 
 from .ids import shard_of
+from .starts import SessionStarts
 from .streams import compressor
 from .waiting import eventually
 from .wire import Payload
@@ -107,6 +108,7 @@ class Gateway:
         self.url = ""
         self.sessions: dict[str, Session] = {}
         self.identifies: list[tuple[int, int]] = []
+        self.starts = SessionStarts(world.settings.identify_seconds, world.settings.max_concurrency)
         self.resumes = 0
         self.heartbeats = 0
         self._world = world
@@ -124,10 +126,12 @@ class Gateway:
         """How many sockets have not been greeted, or have not said who they are."""
         return sum(connection.session is None for connection in self._connections)
 
-    def emit(self, event: str, data: Payload, guild_id: int | None = None, *, intent: str | None = None) -> None:
-        for session in self.sessions.values():
-            if session.serves(guild_id, intent):
-                session.dispatch(event, data)
+    def emit(self, event: str, data: Payload, guild_id: int | None = None, *, intent: str | None = None) -> bool:
+        """Tell every session that serves the guild; False: none of them has a socket, some bot may hear it later."""
+        concerned = [session for session in self.sessions.values() if session.serves(guild_id, intent)]
+        for session in concerned:
+            session.dispatch(event, data)
+        return any(session.connection is not None for session in concerned)
 
     def babble(self, text: str) -> None:
         """Send every session something that is no payload."""
@@ -236,6 +240,9 @@ class Gateway:
             connection.close(code)
             return
         shard_id, shard_count = data.get("shard", [0, 1])
+        if not self.starts.take(shard_id):
+            connection.send({"op": INVALID_SESSION, "d": False})
+            return
         session = Session(secrets.token_hex(16), shard_id, shard_count, data["intents"], connection)
         connection.session = session
         self.sessions[session.id] = session

@@ -52,6 +52,8 @@ class Interaction:
     payload: Payload = field(default_factory=dict[str, Any])
     created: float = field(default_factory=time.monotonic)
     expired: bool = False
+    #: whether a session of the guild's shard was connected; if not, the member sees that the bot did not respond
+    is_delivered: bool = False
     ack: Payload | None = None
     acked_after: float | None = None
     message: Message | None = None
@@ -146,7 +148,10 @@ class Interactions:
         return interaction
 
     def deliver(self, interaction: Interaction) -> None:
-        self._world.gateway.emit("INTERACTION_CREATE", interaction.payload, interaction.member.guild.id)
+        """Tell every session of the guild's shard."""
+        guild_id = interaction.member.guild.id
+        if self._world.gateway.emit("INTERACTION_CREATE", interaction.payload, guild_id):
+            interaction.is_delivered = True
 
     def _describe(self, interaction: Interaction, data: Payload) -> Payload:
         member, channel = interaction.member, interaction.channel

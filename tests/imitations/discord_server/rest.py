@@ -66,9 +66,9 @@ class Rest:
         }
 
     async def gateway(self, call: Call) -> Answer:
-        limits = {"total": 1000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1}
-        shards = self._world.settings.shards
-        return {"url": self._world.gateway.url, "shards": shards, "session_start_limit": limits}
+        gateway = self._world.gateway
+        limits = gateway.starts.payload()
+        return {"url": gateway.url, "shards": self._world.settings.shards, "session_start_limit": limits}
 
     async def user(self, call: Call) -> Answer:
         return self._world.user(call.id("user")).payload()

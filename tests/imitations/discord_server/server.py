@@ -46,13 +46,26 @@ class DiscordServer:
         nonce_seconds: float = Settings.nonce_seconds,
         link_seconds: float = Settings.link_seconds,
         heartbeat_ms: int = Settings.heartbeat_ms,
+        identify_seconds: float = Settings.identify_seconds,
+        max_concurrency: int = Settings.max_concurrency,
     ) -> None:
         self.token = token
         self.requests = Requests()
         self.faults = Faults()
         self.limits = Limits()
         self.world = World(
-            Settings(token, shards, upload_limit, ack_seconds, token_seconds, nonce_seconds, link_seconds, heartbeat_ms)
+            Settings(
+                token=token,
+                shards=shards,
+                upload_limit=upload_limit,
+                ack_seconds=ack_seconds,
+                token_seconds=token_seconds,
+                nonce_seconds=nonce_seconds,
+                link_seconds=link_seconds,
+                heartbeat_ms=heartbeat_ms,
+                identify_seconds=identify_seconds,
+                max_concurrency=max_concurrency,
+            )
         )
         self.gateway = self.world.gateway
         self._failures: list[Exception] = []

@@ -32,6 +32,8 @@ class Settings:
     nonce_seconds: float = 5 * 60
     link_seconds: float = 24 * 3600
     heartbeat_ms: int = 41_250
+    identify_seconds: float = 0.0
+    max_concurrency: int = 1
 
 
 class World:
