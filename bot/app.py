@@ -44,10 +44,12 @@ from bot.jobs.durations import Durations
 from bot.jobs.fallback import Fallback
 from bot.jobs.files import JobFiles
 from bot.jobs.latecomers import Latecomers
+from bot.jobs.leases import Leases
 from bot.jobs.leaving import Leaving
 from bot.jobs.orders import Orders
 from bot.jobs.pauses import Pauses
 from bot.jobs.requests import Requests
+from bot.jobs.takeover import Takeover
 from bot.jobs.worker import Worker
 from bot.media.charts import Charts
 from bot.media.images import Images
@@ -63,6 +65,7 @@ from bot.privacy.retention import Retention
 from bot.reloading import Reloading
 from bot.services import Services
 from bot.settings import Settings
+from bot.shards import Shards
 from providers.catalogue import MODELS
 from providers.contract import Provider
 from providers.demo import DemoProvider
@@ -99,12 +102,13 @@ class App:
         files, now = JobFiles(services.inputs_folder, services.videos_folder), services.clock()
         await recovery.sweep(database=database, files=files, now=now)
         await recovery.teach(database=database, durations=services.durations)
-        await recovery.resume(database=database, worker=services.worker, presenter=services.presenter, now=now)
+        await services.takeover.begin()
 
     async def stop(self) -> None:
         """Begin nothing more, and finish what can be finished soon."""
         await self.services.worker.stop(patience=_STEPS_PATIENCE)
         await self.services.presenter.stop(patience=_CARDS_PATIENCE)
+        await self.services.takeover.end()
 
     @asynccontextmanager
     async def watched(self, settings: Settings) -> AsyncGenerator[None]:
@@ -145,6 +149,7 @@ async def open_app(
 ) -> AsyncGenerator[App]:
     """Open everything but the connection to Discord. Migrates the database first."""
     pricing, operations = _pricing(settings), _operations(settings)
+    shards = Shards.of(settings.shard_count, settings.shard_ids)
     folders = _Folders.below(settings.data_dir)
     async with contextlib.AsyncExitStack() as stack:
         await asyncio.to_thread(migrate, settings.database_url, now=clock())
@@ -169,6 +174,8 @@ async def open_app(
             database=database,
             member_keys=MemberKeys(await database.write(remembered.secret_of_member_keys)),
             registry=registry,
+            leases=Leases(database=database, clock=clock, name=_process_name(settings), shards=str(shards)),
+            shards=shards,
             images=Images(workers=image_workers),
             charts=Charts(workers=image_workers),
             videos=videos,
@@ -217,6 +224,8 @@ class _Ground:
     database: Database
     member_keys: MemberKeys
     registry: Registry
+    leases: Leases
+    shards: Shards
     images: Images
     charts: Charts
     videos: Videos
@@ -227,7 +236,8 @@ class _Ground:
 def _services(ground: _Ground) -> Services:
     """Everything that the cogs and the worker use, put together."""
     settings, database, registry, clock = ground.settings, ground.database, ground.registry, ground.clock
-    communities = Communities(database=database, default=settings.default_allowance_rule)
+    leases = ground.leases
+    communities = Communities(database=database, default=settings.default_allowance_rule, shards=ground.shards)
     members = Members(database=database)
     accounts = Accounts(member_keys=ground.member_keys)
     pauses, durations = Pauses(clock=clock), Durations()
@@ -237,6 +247,7 @@ def _services(ground: _Ground) -> Services:
         client=ground.bot,
         database=database,
         registry=registry,
+        shards=ground.shards,
         clock=clock,
         folder=ground.folders.inputs,
         upload_limit_mib=settings.upload_limit_mib,
@@ -251,6 +262,7 @@ def _services(ground: _Ground) -> Services:
     )
     requests = Requests(
         database=database,
+        leases=leases,
         communities=communities,
         accounts=accounts,
         member_keys=ground.member_keys,
@@ -262,6 +274,7 @@ def _services(ground: _Ground) -> Services:
     worker = Worker(
         database=database,
         registry=registry,
+        leases=leases,
         communities=communities,
         presenter=presenter,
         delivery=delivery,
@@ -291,6 +304,7 @@ def _services(ground: _Ground) -> Services:
     latecomers = Latecomers(
         database=database,
         registry=registry,
+        leases=leases,
         presenter=presenter,
         delivery=delivery,
         is_paused=pauses.is_paused,
@@ -327,7 +341,15 @@ def _services(ground: _Ground) -> Services:
             presenter=presenter,
             clock=clock,
         ),
-        orders=Orders(database=database, worker=worker, latecomers=latecomers, presenter=presenter),
+        orders=Orders(database=database, leases=leases, worker=worker, latecomers=latecomers, presenter=presenter),
+        takeover=Takeover(
+            database=database,
+            leases=leases,
+            worker=worker,
+            latecomers=latecomers,
+            presenter=presenter,
+            clock=clock,
+        ),
         forgetting=Forgetting(
             database=database,
             members=members,
@@ -353,6 +375,11 @@ def _services(ground: _Ground) -> Services:
         keep_days=settings.keep_days,
         clock=clock,
     )
+
+
+def _process_name(settings: Settings) -> str | None:
+    """A name of this process alone, where others may share its database."""
+    return None if settings.database_url.startswith("sqlite") else secrets.token_hex(8)
 
 
 def _pricing(settings: Settings) -> Pricing:
@@ -387,7 +414,8 @@ def _retention(ground: _Ground, communities: Communities, members: Members, acco
             members=members,
             accounts=accounts,
             erasing=erasing,
-            is_present=lambda guild_id: ground.bot.get_guild(guild_id) is not None,
+            # of the guilds of other shards their own process knows
+            is_present=lambda id_: not ground.shards.have(id_) or ground.bot.get_guild(id_) is not None,
             keep_days=settings.keep_days,
             clock=clock,
             chance=_bits_of_ids,
@@ -482,6 +510,7 @@ async def _serve(app: App, token: str, signals: _Signals) -> None:
         asyncio.create_task(_do_what_can_wait(app, stopped), name="catalogue"),
         asyncio.create_task(app.bot.stay_connected(token), name="gateway"),
         asyncio.create_task(app.services.worker.run(), name="worker"),
+        asyncio.create_task(app.services.takeover.run(), name="lease"),
         asyncio.create_task(app.services.presenter.run(), name="cards"),
         asyncio.create_task(app.services.latecomers.run(), name="late videos"),
         asyncio.create_task(app.services.orders.run(), name="orders"),

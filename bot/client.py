@@ -24,9 +24,10 @@ from structlog.contextvars import bound_contextvars
 from bot.database import remembered
 from bot.database.engine import Database
 from bot.delivery import faults
-from bot.jobs.leaving import Shards
 from bot.languages import ENGLISH, speaking
 from bot.services import Services
+from bot.session_starts import SessionStarts
+from bot.shards import Shards
 from bot.translator import CatalogueTranslator
 from bot.tree import Tree
 
@@ -79,6 +80,11 @@ class WanBot(commands.AutoShardedBot):
     def equip(self, services: Services) -> None:
         """Hand over what the cogs work with."""
         self.services = services
+        self._session_starts = SessionStarts(database=services.database, ask=self._session_start_limit)
+
+    async def _session_start_limit(self) -> Any:
+        _, _, limit = await self.http.get_bot_gateway()
+        return limit
 
     async def setup_hook(self) -> None:
         """Load the cogs, then tell Discord of the commands if they changed."""
@@ -113,9 +119,20 @@ class WanBot(commands.AutoShardedBot):
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """Ask the API for the gateway's address, with shards or without, then connect."""
-        _, address, _ = await self.http.get_bot_gateway()
+        _, address, limit = await self.http.get_bot_gateway()
+        self._session_starts.told(limit)
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(address)
         await super().connect(reconnect=reconnect)
+
+    async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
+        """Connect a shard, once Discord lets another session begin: waiting with an open socket is no use."""
+        await self._session_starts.wait_until_possible()
+        await super().launch_shard(gateway, shard_id, initial=initial)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Wait for the shard's turn among all processes; one that is alone waits as discord.py does."""
+        if not await self._session_starts.take(shard_id or 0, bot_id=self.application_id or 0):
+            await super().before_identify_hook(shard_id, initial=initial)
 
     async def stay_connected(self, token: str) -> None:
         """Keep a connection until ``close``, whatever happens to it. ``login`` comes before.
@@ -182,8 +199,7 @@ class WanBot(commands.AutoShardedBot):
     async def on_ready(self) -> None:
         """Say so, and catch up with what was missed; may happen many times."""
         log.info("ready", user=str(self.user), guilds=len(self.guilds), shards=self.shard_count)
-        count = self.shard_count or 1
-        shards = Shards(count, frozenset(range(count) if self.shard_ids is None else self.shard_ids))
+        shards = Shards.of(self.shard_count, self.shard_ids)
         # else the connection was given up meanwhile, and with it what was known of the guilds
         if self.is_ready():
             # what can't be reached for now is among them

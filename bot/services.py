@@ -21,6 +21,7 @@ from bot.jobs.leaving import Leaving
 from bot.jobs.orders import Orders
 from bot.jobs.pauses import Pauses
 from bot.jobs.requests import Requests
+from bot.jobs.takeover import Takeover
 from bot.jobs.worker import Worker
 from bot.media.charts import Charts
 from bot.media.images import Images
@@ -55,6 +56,7 @@ class Services:
     latecomers: Latecomers
     leaving: Leaving
     orders: Orders
+    takeover: Takeover
     forgetting: Forgetting
     exports: Exports
     retention: Retention

@@ -30,7 +30,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from providers.addresses import Resolve, is_public, system_resolve, url_of
-from providers.budget import NoSlotSoon, Priority, RequestBudget
+from providers.budget import CannotCount, NoSlotSoon, Priority, RequestBudget, Tally
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.observing import UNOBSERVED, Observer, observed
 from providers.statuses import Answer, ask_error, auth_failed, submit_error, upload_error, wait_named
@@ -114,6 +114,7 @@ class VendorHttp:
         headers: Mapping[str, str],
         requests_per_minute: int | None = None,
         concurrency: int = 4,
+        tally: Tally | None = None,
         budget: RequestBudget | None = None,
         client: httpx.AsyncClient | None = None,
         auth_codes: frozenset[str] = frozenset(),
@@ -130,7 +131,8 @@ class VendorHttp:
             headers: sent with every request; their values are treated as secrets.
             requests_per_minute: submits and asks together; None: no limit.
             concurrency: requests at the same time.
-            budget: instead of the two before.
+            tally: counts what other processes ask of the vendor; None: there are none.
+            budget: instead of the three before.
             client: instead of an own one; it isn't closed here.
             auth_codes: the vendor's codes that mean "key or funds" whatever the HTTP status says.
             max_answer_bytes: of a body; a longer one counts as not as documented.
@@ -145,7 +147,9 @@ class VendorHttp:
         self._base = _checked_base(name, base_url)
         self._headers = _checked_headers(name, headers)
         self._secrets = _secrets_in(self._headers)
-        self.budget = budget or RequestBudget(requests_per_minute=requests_per_minute, concurrency=concurrency)
+        self.budget = budget or RequestBudget(
+            requests_per_minute=requests_per_minute, concurrency=concurrency, tally=tally
+        )
         self._given_client = client
         #: for submissions (true) and for everything else
         self._own_clients: dict[bool, httpx.AsyncClient] = {}
@@ -248,7 +252,7 @@ class VendorHttp:
         """Make one request in its slot. A transport error is returned, so that its context ends here."""
         priority, patience = (Priority.SUBMIT, SUBMIT_PATIENCE) if submit or urgent else (Priority.POLL, math.inf)
         try:
-            async with self.budget.slot(priority, patience=patience):
+            async with self.budget.slot(priority, patience=patience, lasts=SUBMIT_TOTAL if submit else ASK_TOTAL):
                 got = await self._send(method, path, json=json, submit=submit)
                 if isinstance(got, Answer) and got.retry_after is not None:
                     # inside the slot: nobody may slip in between
@@ -257,6 +261,8 @@ class VendorHttp:
         except NoSlotSoon as error:
             reason = f"{self.name} takes no request for {error.seconds:.0f} s"
             raise Unavailable(reason, retry_after=error.seconds) from error
+        except CannotCount as error:
+            raise Unavailable(f"{self.name} isn't asked: {error}") from error
 
     async def _send(
         self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from providers.budget import Tally
     from providers.types import GenerationRequest, Media, ModelSpec, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ class Pixazo(Provider):
         kf2v_path: str | None = None,
         client: httpx.AsyncClient | None = None,
         observer: Observer = UNOBSERVED,
+        tally: Tally | None = None,
     ) -> Pixazo:
         """Make a provider from its settings.
 
@@ -124,6 +126,7 @@ class Pixazo(Provider):
                 and without it that model isn't offered.
             client: instead of an own one; it isn't closed here.
             observer: is told how each request went.
+            tally: counts the requests of other processes, too.
 
         Raises:
             ValueError: key, base URL or path can't be used. The message holds none of them.
@@ -137,6 +140,7 @@ class Pixazo(Provider):
             requests_per_minute=requests_per_minute,
             client=client,
             observer=observer,
+            tally=tally,
             auth_codes=dashscope.AUTH_CODES,
         )
         return cls(http=http, kf2v_path=kf2v_path)

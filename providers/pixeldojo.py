@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from providers.budget import Tally
     from providers.types import GenerationRequest, Media, ModelSpec, ParameterValue, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -182,6 +183,7 @@ class PixelDojo(Provider):
         requests_per_minute: int | None = DEFAULT_REQUESTS_PER_MINUTE,
         client: httpx.AsyncClient | None = None,
         observer: Observer = UNOBSERVED,
+        tally: Tally | None = None,
     ) -> PixelDojo:
         """Make a provider from its settings.
 
@@ -195,6 +197,7 @@ class PixelDojo(Provider):
             requests_per_minute=requests_per_minute,
             client=client,
             observer=observer,
+            tally=tally,
             # an older version of the API says it with 403
             auth_codes=frozenset({"insufficient_credits"}),
         )

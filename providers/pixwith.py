@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from providers.budget import Tally
     from providers.types import GenerationRequest, Media, ModelSpec, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -152,6 +153,7 @@ class Pixwith(Provider):
         requests_per_minute: int | None = DEFAULT_REQUESTS_PER_MINUTE,
         client: httpx.AsyncClient | None = None,
         observer: Observer = UNOBSERVED,
+        tally: Tally | None = None,
     ) -> Pixwith:
         """Make a provider from its settings.
 
@@ -165,6 +167,7 @@ class Pixwith(Provider):
             requests_per_minute=requests_per_minute,
             client=client,
             observer=observer,
+            tally=tally,
         )
         return cls(http=http)
 

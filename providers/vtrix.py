@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from providers.budget import Tally
     from providers.types import GenerationRequest, Media, ModelSpec, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ class Vtrix(Provider):
         body_shape: BodyShape = "flat",
         client: httpx.AsyncClient | None = None,
         observer: Observer = UNOBSERVED,
+        tally: Tally | None = None,
     ) -> Vtrix:
         """Make a provider from its settings.
 
@@ -124,6 +126,7 @@ class Vtrix(Provider):
             body_shape: ``flat`` as the document reads, or ``wrapped`` as the vendor's command line sends it.
             client: instead of an own one; it isn't closed here.
             observer: is told how each request went.
+            tally: counts the requests of other processes, too.
 
         Raises:
             ValueError: key or base URL can't be used. The message holds neither.
@@ -135,6 +138,7 @@ class Vtrix(Provider):
             requests_per_minute=requests_per_minute,
             client=client,
             observer=observer,
+            tally=tally,
             auth_codes=dashscope.AUTH_CODES,
         )
         return cls(http=http, body_shape=body_shape)

@@ -8,13 +8,16 @@ from bot.communities import store
 from bot.communities.rules import Community
 from bot.credits.allowance import AllowanceRule
 from bot.database.engine import Connection, Database
+from bot.shards import ALL, Shards
 
 
 class Communities:
     """A cache over the database. The transaction that spends compares versions under the guild's lock."""
 
-    def __init__(self, *, database: Database, default: AllowanceRule) -> None:
+    def __init__(self, *, database: Database, default: AllowanceRule, shards: Shards = ALL) -> None:
+        """Begin with nothing. Of guilds on other than these ``shards`` another process hears what is decided."""
         self._database = database
+        self._shards = shards
         self._default = default
         self._known: dict[int, Community] = {}
 
@@ -54,6 +57,8 @@ class Communities:
 
     def keep(self, community: Community) -> None:
         """Remember what was read and committed, unless something newer is known."""
+        if not self._shards.have(community.guild_id):
+            return
         known = self._known.get(community.guild_id)
         if known is None or known.version < community.version:
             self._known[community.guild_id] = community

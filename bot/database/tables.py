@@ -446,8 +446,9 @@ provider_requests = Table(
     Column("process", String(16), nullable=False),
     # both by the database's clock
     Column("begun_at", Instant, nullable=False),
-    Column("ended_at", Instant),
-    Index("ix_provider_requests_provider", "provider"),
+    # at the latest, should its process die; once it has ended, when that was
+    Column("ends_at", Instant, nullable=False),
+    Index("ix_provider_requests_provider", "provider", "ends_at"),
     info=PASSING,
 )
 

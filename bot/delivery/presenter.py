@@ -44,6 +44,7 @@ from bot.jobs.lifecycle import Posted, PostTrouble
 from bot.jobs.presenting import NOTHING_MORE, CardGone, NotNow, Sight
 from bot.languages import ENGLISH, _, in_every_language, say, speaking
 from bot.members.store import settings_of
+from bot.shards import ALL, Shards
 from providers.registry import Registry
 
 log = structlog.stdlib.get_logger(__name__)
@@ -73,6 +74,7 @@ class DiscordPresenter:
         registry: Registry,
         clock: Clock,
         folder: Path,
+        shards: Shards = ALL,
         upload_limit_mib: int | None = None,
     ) -> None:
         self._client = client
@@ -80,6 +82,7 @@ class DiscordPresenter:
         self._registry = registry
         self._clock = clock
         self._folder = folder
+        self._shards = shards
         self._upload_limit_mib = upload_limit_mib
         #: guilds that took less than Discord's documents say
         self._small_guilds: set[int] = set()
@@ -266,7 +269,8 @@ class DiscordPresenter:
 
     def has_left(self, job: Job) -> bool:
         """See ``Presenter``."""
-        return self._client.is_ready() and self._client.get_guild(job.guild_id) is None
+        is_ours = self._shards.have(job.guild_id)
+        return is_ours and self._client.is_ready() and self._client.get_guild(job.guild_id) is None
 
     def upload_limit(self, job: Job) -> int:
         """See ``Presenter``: what the interaction said, but not more than the bot's own limit."""
@@ -282,11 +286,11 @@ class DiscordPresenter:
         """See ``Presenter``."""
         if not self._client.is_ready():
             return PostTrouble.FOR_NOW
-        if not self._can_read_history(job):
-            # Discord answers with an empty list then, not with a refusal
-            return PostTrouble.UNKNOWABLE
         seen = 0
         try:
+            if not await self._can_read_history(job):
+                # Discord answers with an empty list then, not with a refusal
+                return PostTrouble.UNKNOWABLE
             if job.result_message_id is not None and await self._stands(job, job.result_message_id):
                 return Posted(job.result_message_id)
             async for message in self._messages_after(job, _before_attempt(job), channel_id=job.video_channel_id):
@@ -396,7 +400,9 @@ class DiscordPresenter:
             raise
         return True
 
-    def _can_read_history(self, job: Job) -> bool:
+    async def _can_read_history(self, job: Job) -> bool:
+        if not self._shards.have(job.guild_id):
+            return await self._can_read_elsewhere(job)
         guild = self._client.get_guild(job.guild_id)
         if guild is None:
             return False
@@ -404,8 +410,17 @@ class DiscordPresenter:
         channel = guild.get_channel_or_thread(job.video_channel_id) or guild.get_channel_or_thread(job.channel_id)
         if channel is None:
             return False
-        permissions = channel.permissions_for(guild.me)
-        return permissions.view_channel and permissions.read_message_history
+        return _reads_history(channel.permissions_for(guild.me))
+
+    async def _can_read_elsewhere(self, job: Job) -> bool:
+        """The same in a guild of which only other processes are told: Discord is asked."""
+        guild = await self._client.fetch_guild(job.guild_id, with_counts=False)
+        channel = await guild.fetch_channel(job.channel_id)
+        if isinstance(channel, discord.Thread):
+            channel = await guild.fetch_channel(channel.parent_id)
+        if isinstance(channel, discord.Thread) or self._client.user is None:
+            return False
+        return _reads_history(channel.permissions_for(await guild.fetch_member(self._client.user.id)))
 
     async def _found_card(self, job: Job) -> discord.Message | None:
         """The card of a job that doesn't know where it stands."""
@@ -424,6 +439,10 @@ class DiscordPresenter:
 
     def _is_own(self, message: discord.Message) -> bool:
         return self._client.user is not None and message.author.id == self._client.user.id
+
+
+def _reads_history(permissions: discord.Permissions) -> bool:
+    return permissions.view_channel and permissions.read_message_history
 
 
 def _life(job: Job) -> tuple[str, bool]:

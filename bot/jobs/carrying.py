@@ -23,6 +23,7 @@ from bot.jobs.delivering import Delivery
 from bot.jobs.durations import note_of
 from bot.jobs.fallback import Fallback, is_held_up
 from bot.jobs.job import Job, Reason, State
+from bot.jobs.leases import Leases
 from bot.jobs.lifecycle import Step
 from bot.jobs.pauses import Pauses
 from bot.jobs.presenting import Presenter
@@ -53,6 +54,7 @@ class Carrying:
         *,
         database: Database,
         registry: Registry,
+        leases: Leases,
         communities: Communities,
         presenter: Presenter,
         delivery: Delivery,
@@ -66,6 +68,7 @@ class Carrying:
     ) -> None:
         self._database = database
         self._registry = registry
+        self._leases = leases
         self._communities = communities
         self._presenter = presenter
         self._delivery = delivery
@@ -173,7 +176,16 @@ class Carrying:
         if not isinstance(ready, GenerationRequest):
             await self._hold(watch, ready)
             return
-        await self._apply(watch, lifecycle.start_submitting(spec=spec, now=self._clock()))
+        step = lifecycle.start_submitting(spec=spec, now=self._clock())
+        started = await self._waiting.start(watch.job, step, now=self._clock())
+        if started is None:
+            return
+        self._note_move(watch, started, step)
+        self._plan(watch, is_new_state=True)
+        if not self._leases.holds:
+            # who has slept since then asks for nothing: another process may have looked already whether it did
+            await self._take_answer(watch, provider, Unavailable("the process had slept before it asked"))
+            return
         await self._take_answer(watch, provider, await outcome_of(provider.submit(ready)))
 
     async def _hold(self, watch: Watch, held: Step | Hold) -> None:
@@ -286,14 +298,18 @@ class Carrying:
         if step is not None and await self._is_carried_on(watch, step):
             return
         if step is not None:
-            watch.job = await self._database.write(partial(store.move, job=watch.job, step=step, now=self._clock()))
-            _log_transition(watch.job, step)
-            self.show(watch)
+            moved = await self._database.write(partial(store.move, job=watch.job, step=step, now=self._clock()))
+            self._note_move(watch, moved, step)
         if not watch.job.state.is_open or watch.job.state is State.QUEUED:
             self.forget(watch.job.id)
         elif step is not None or self._watches.find(watch.job.id) is watch:
             # else somebody cancelled it while we looked
             self._plan(watch, is_new_state=step is not None)
+
+    def _note_move(self, watch: Watch, job: Job, step: Step) -> None:
+        watch.job = job
+        _log_transition(job, step)
+        self.show(watch)
 
     async def _is_carried_on(self, watch: Watch, step: Step) -> bool:
         """Whether another model goes on in place of one that can't be reached; else the card offers the nearest."""
@@ -351,13 +367,13 @@ class Carrying:
             # or the same step would be tried again at once, for ever
             raise RuntimeError(f"nobody has moved the job on from {job.state}")
         self.forget(watch.job.id)
-        if job is not None and job.state.is_open:
+        if job is not None and job.state.is_open and self._leases.has(job):
             self.resume(job)
 
     async def _current(self, watch: Watch) -> Job:
         """The job with what was stored beside its transitions: open attempts, fresh links."""
         job = await self._database.read(partial(store.load, job_id=watch.job.id))
-        if job is None or job.state is not watch.job.state:
+        if job is None or job.state is not watch.job.state or not self._leases.has(job):
             raise store.JobMoved(watch.job.id)
         watch.job = job
         return job

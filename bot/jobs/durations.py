@@ -20,7 +20,7 @@ ENOUGH: Final = 8
 #: with so many it is known well
 _WELL: Final = 50
 #: looks that a job may have on average, and while its kind isn't known well: closer looks teach more
-_LOOKS: Final = 4.4
+_LOOKS: Final = 4.3
 _LOOKS_TO_LEARN: Final = 12.0
 #: what is new is taken up when it is this part of all
 _NEWS: Final = 0.2

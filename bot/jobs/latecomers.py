@@ -18,6 +18,7 @@ from bot.jobs import lifecycle, store
 from bot.jobs.asking import outcome_of
 from bot.jobs.delivering import Delivery
 from bot.jobs.job import Job, State, ids_of
+from bot.jobs.leases import Leases
 from bot.jobs.lifecycle import Step
 from bot.jobs.presenting import Presenter
 from providers.contract import Provider
@@ -38,6 +39,7 @@ class Latecomers:
         *,
         database: Database,
         registry: Registry,
+        leases: Leases,
         presenter: Presenter,
         delivery: Delivery,
         is_paused: Callable[[str], bool],
@@ -45,6 +47,7 @@ class Latecomers:
     ) -> None:
         self._database = database
         self._registry = registry
+        self._leases = leases
         self._presenter = presenter
         self._delivery = delivery
         self._is_paused = is_paused
@@ -71,7 +74,8 @@ class Latecomers:
 
     async def run_once(self) -> None:
         """Look at every expired job once, one after the other: those that are in time go first."""
-        for job in await self._database.read(partial(store.late_jobs, now=self._clock())):
+        found = await self._database.read(partial(store.late_jobs, now=self._clock()))
+        for job in filter(self._leases.has, found):
             with bound_contextvars(**ids_of(job)):
                 await self._look_carefully(job)
 

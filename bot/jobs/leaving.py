@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -18,20 +17,9 @@ from bot.jobs.job import Job, Reason, State
 from bot.jobs.presenting import Presenter
 from bot.jobs.worker import Worker
 from bot.members.memory import Members
+from bot.shards import Shards
 
 log = structlog.stdlib.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Shards:
-    """Which part of all guilds a process serves."""
-
-    count: int
-    ids: Collection[int]
-
-    def have(self, guild_id: int) -> bool:
-        """Whether a guild belongs to them: Discord's own rule."""
-        return (guild_id >> 22) % self.count in self.ids
 
 
 class Leaving:

@@ -18,6 +18,7 @@ from bot.communities.audit import Deed
 from bot.database.engine import Connection, Database
 from bot.jobs import store
 from bot.jobs.latecomers import Latecomers
+from bot.jobs.leases import Leases
 from bot.jobs.presenting import Presenter
 from bot.jobs.worker import Worker
 
@@ -41,8 +42,11 @@ def order_text(job_id: str) -> str:
 class Orders:
     """Hears of orders. ``run`` goes on until cancelled."""
 
-    def __init__(self, *, database: Database, worker: Worker, latecomers: Latecomers, presenter: Presenter) -> None:
+    def __init__(
+        self, *, database: Database, leases: Leases, worker: Worker, latecomers: Latecomers, presenter: Presenter
+    ) -> None:
         self._database = database
+        self._leases = leases
         self._worker = worker
         self._latecomers = latecomers
         self._presenter = presenter
@@ -75,7 +79,7 @@ class Orders:
     async def _drop(self, job_id: str) -> None:
         """Forget a job that was ended, and say so on its card."""
         job = await self._database.read(partial(store.load, job_id=job_id))
-        if job is None or job.state.is_open:
+        if job is None or job.state.is_open or not self._leases.has(job):
             return
         self._worker.forget(job.id)
         if job.card_version != job.version:

@@ -10,43 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from bot.database.engine import Connection, Database
 from bot.jobs import store
 from bot.jobs.durations import Durations, kind_of, observation_of
 from bot.jobs.files import JobFiles
-from bot.jobs.job import State
-from bot.jobs.presenting import Presenter
-from bot.jobs.worker import Worker
 
 #: what is older than this is nobody's work any more, whoever shares the folder
 _HALF_DONE: Final = timedelta(hours=1)
 #: so many ids are asked for at once
 _CHUNK: Final = 500
 
-log = structlog.stdlib.get_logger(__name__)
-
-#: cards of jobs that ended longer ago are left as they are
-_RECENT: Final = timedelta(days=1)
 #: how long jobs take is learned from so many, found among so many transitions
 _LESSONS: Final = 2_000
 _TRANSITIONS: Final = 20_000
-
-
-async def resume(*, database: Database, worker: Worker, presenter: Presenter, now: datetime) -> None:
-    """Hand every open job to the worker, and bring every card up to date."""
-    open_jobs = await database.read(store.open_jobs)
-    for job in open_jobs:
-        worker.resume(job)
-        # of one that waits, the worker reads the card first
-        if job.card_version != job.version and job.state is not State.QUEUED:
-            presenter.show(job)
-    stale = await database.read(partial(store.stale_cards, since=now - _RECENT))
-    for job in stale:
-        presenter.show(job)
-    worker.wake()
-    log.info("resumed", jobs=len(open_jobs), cards=len(stale))
 
 
 async def teach(*, database: Database, durations: Durations) -> None:

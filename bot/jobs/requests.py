@@ -23,6 +23,7 @@ from bot.jobs import lifecycle, policy, store
 from bot.jobs.alternatives import Alternative, able_models, nearest
 from bot.jobs.choosing import Chooser
 from bot.jobs.job import Job, Request, State, StoredMedia, new_id
+from bot.jobs.leases import Leases
 from bot.languages import CATALOGUES, _
 from bot.members.presets import PresetUse, explained
 from providers.options import Options, OptionsRefused, Wish, check_options, mode_of
@@ -73,6 +74,7 @@ class Requests:
         self,
         *,
         database: Database,
+        leases: Leases,
         communities: Communities,
         accounts: Accounts,
         member_keys: MemberKeys,
@@ -82,6 +84,7 @@ class Requests:
         chance: Callable[[], int],
     ) -> None:
         self._database = database
+        self._leases = leases
         self._communities = communities
         self._accounts = accounts
         self._member_keys = member_keys
@@ -196,7 +199,7 @@ class Requests:
         account = self._accounts.refilled(
             connection, community, user_id=ask.user_id, role_ids=ask.place.role_ids, now=now
         )
-        job = _job(prepared, media, account.id, now=now)
+        job = _job(prepared, media, account.id, owner=self._leases.name, now=now)
         if not store.add(connection, job):
             raise RuntimeError(f"the id {job.id} is taken")  # one in a million; nothing is charged
         try:
@@ -233,7 +236,9 @@ def _too_dear(error: ledger.InsufficientCredits, *, held: int, rule: AllowanceRu
     return have + _(" More come {when}.").format(when=relative_time(period_at(now, rule.length).end))
 
 
-def _job(prepared: Prepared, media: Mapping[str, StoredMedia], account_id: int, *, now: datetime) -> Job:
+def _job(
+    prepared: Prepared, media: Mapping[str, StoredMedia], account_id: int, *, owner: str | None, now: datetime
+) -> Job:
     ask, options = prepared.ask, prepared.options
     return Job(
         id=prepared.job_id,
@@ -266,6 +271,7 @@ def _job(prepared: Prepared, media: Mapping[str, StoredMedia], account_id: int, 
         upload_limit=ask.upload_limit,
         created_at=now,
         replaces=None if ask.instead_of is None else ask.instead_of.id,
+        owner=owner,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -104,6 +104,11 @@ def load(connection: Connection, job_id: str) -> Job | None:
     """A job as it stands now."""
     row = connection.execute(_BY_ID, {"job": job_id}).mappings().one_or_none()
     return None if row is None else _job(row)
+
+
+def some(connection: Connection, job_ids: Collection[str]) -> Sequence[Job]:
+    """These jobs, the oldest first."""
+    return _jobs(connection, select(jobs).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.created_at, jobs.c.id))
 
 
 def by_interaction(connection: Connection, interaction_id: int) -> Job | None:
@@ -266,13 +271,15 @@ def queued(connection: Connection) -> Sequence[Job]:
     return _jobs(connection, query.order_by(jobs.c.created_at, jobs.c.id))
 
 
-def active_counts(connection: Connection) -> Mapping[tuple[int, int], int]:
-    """How many jobs run at once, by guild and member."""
+def active_counts(connection: Connection, guild_id: int | None = None) -> Mapping[tuple[int, int], int]:
+    """How many jobs run at once, by guild and member; None: of all guilds."""
     query = (
         select(jobs.c.guild_id, jobs.c.user_id, func.count())
         .where(jobs.c.ended_at.is_(None), jobs.c.state.in_(ACTIVE))
         .group_by(jobs.c.guild_id, jobs.c.user_id)
     )
+    if guild_id is not None:
+        query = query.where(jobs.c.guild_id == guild_id)
     return {(guild_id, user_id): count for guild_id, user_id, count in connection.execute(query)}
 
 

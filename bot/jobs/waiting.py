@@ -6,13 +6,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from bot.communities.memory import Communities
 from bot.communities.rules import Community
-from bot.database.engine import Database
+from bot.database.engine import Connection, Database
 from bot.jobs import store
 from bot.jobs.job import Job
+from bot.jobs.leases import Leases
+from bot.jobs.lifecycle import Step
 from bot.jobs.presenting import Presenter, Sight
 from bot.jobs.turns import next_to_start, places, ready_at
 
@@ -25,8 +28,9 @@ _SHOWN_AT_ONCE: Final = 50
 class Waiting:
     """The queue. It stands in the database; memory knows when to look there, and what the cards show."""
 
-    def __init__(self, *, database: Database, communities: Communities, presenter: Presenter) -> None:
+    def __init__(self, *, database: Database, leases: Leases, communities: Communities, presenter: Presenter) -> None:
         self._database = database
+        self._leases = leases
         self._communities = communities
         self._presenter = presenter
         #: when it is looked at next; None: at once
@@ -68,6 +72,7 @@ class Waiting:
         """The waiting jobs whose turn it is, and those that wait on. ``busy`` ones are about to be submitted."""
         self._at = now + _EVERY
         queued, counts = await self._database.read(lambda c: (store.queued(c), store.active_counts(c)))
+        # also those of other processes, so that everybody counts the same
         waiting = [job for job in queued if job.id not in busy]
         active = Counter(dict(counts))
         active.update((job.guild_id, job.user_id) for job in queued if job.id in busy)
@@ -78,10 +83,25 @@ class Waiting:
             limits=lambda guild_id: _at_once(communities[guild_id]),
             now=now,
         )
+        chosen = [job for job in chosen if self._leases.has(job)]
         later = [ready_at(job) for job in waiting if ready_at(job) > now]
         self.look_by(min(later, default=now + _EVERY))
         started = {job.id for job in chosen}
         return chosen, [job for job in waiting if job.id not in started]
+
+    async def start(self, job: Job, step: Step, *, now: datetime) -> Job | None:
+        """Carry out a job's first step; None: it waits on, another process was faster to use its place.
+
+        Raises ``JobMoved``.
+        """
+        work = self._start if self._leases.is_shared else store.move
+        return await self._database.write(partial(work, job=job, step=step, now=now))
+
+    def _start(self, connection: Connection, job: Job, step: Step, *, now: datetime) -> Job | None:
+        limits = _at_once(self._communities.locked(connection, job.guild_id))
+        active = store.active_counts(connection, job.guild_id)
+        is_free = bool(next_to_start([job], active, limits=lambda _: limits, now=now))
+        return store.move(connection, job, step, now=now) if is_free else None
 
     async def show_places(self, waiting: Sequence[Job], *, doubtful: Container[str]) -> None:
         """Show the places that have changed. A long queue is shown in parts, so that it holds nobody up.
@@ -89,7 +109,8 @@ class Waiting:
         The card of a doubtful job is left as it is: it may know more.
         """
         before, found = self._places, places(waiting)
-        shown = [job for job in waiting if job.card_message_id is not None and job.id not in doubtful]
+        ours = [job for job in waiting if self._leases.has(job)]
+        shown = [job for job in ours if job.card_message_id is not None and job.id not in doubtful]
         self._places = {job.id: found[job.id] for job in shown}
         changed = [job for job in waiting if self._places.get(job.id) not in {None, before.get(job.id)}]
         for number, job in enumerate(changed, start=1):

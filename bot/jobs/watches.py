@@ -59,6 +59,8 @@ class Watch:
     aim: float = 0.0
     #: the age at the last look
     looked_at: float = 0.0
+    #: what is known of its kind; once that is well known, what was known then
+    outlook: Outlook | None = None
     #: the age at the last look that found it running
     running_at: float | None = None
     delivering_since: datetime | None = None
@@ -104,6 +106,11 @@ class Watches:
         #: the best of each long line, worst first
         self._ordered: dict[str, list[str]] = {}
 
+    @property
+    def job_ids(self) -> Collection[str]:
+        """The jobs that are watched."""
+        return list(self._watches)
+
     def find(self, job_id: str) -> Watch | None:
         """The watch of a job that was started."""
         return self._watches.get(job_id)
@@ -142,7 +149,7 @@ class Watches:
             age=watch.age(now),
             looks=watch.looks,
             estimate=watch.estimate,
-            outlook=self._outlook(watch.job),
+            outlook=self._outlook(watch),
             aim=watch.aim,
             failures=watch.failures,
             retry_after=watch.retry_after,
@@ -219,11 +226,18 @@ class Watches:
         kind = kind_of(watch.job.model, watch.job.request)
         self._durations.learn(kind, (watch.running_at or 0.0, watch.age(now)))
 
-    def _outlook(self, job: Job) -> Outlook | None:
-        return self._durations.outlook(kind_of(job.model, job.request))
+    def _outlook(self, watch: Watch) -> Outlook | None:
+        """What is known of a job's kind.
+
+        Of jobs that began together the short ones end first: what those teach, taken alone, would move the looks at
+        the others for the worse.
+        """
+        if watch.outlook is None or not watch.outlook.is_settled:
+            watch.outlook = self._durations.outlook(kind_of(watch.job.model, watch.job.request))
+        return watch.outlook
 
     def _expectation(self, watch: Watch) -> Expectation | None:
-        return expectation_of(self._outlook(watch.job), watch.estimate)
+        return expectation_of(self._outlook(watch), watch.estimate)
 
     # --- lines ---------------------------------------------------------------------------------
 
@@ -294,4 +308,4 @@ class Watches:
         turn = self._running[watch.provider] * 60 / ((self._limits(watch.provider) or math.inf) * _STEADY)
         if age - watch.looked_at > _FORGOTTEN * turn:
             return math.inf
-        return worth_of_look(self._outlook(watch.job), running_at=watch.looked_at, age=age)
+        return worth_of_look(self._outlook(watch), running_at=watch.looked_at, age=age)

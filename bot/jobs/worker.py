@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from bot.jobs.delivering import Delivery
 from bot.jobs.durations import Durations
 from bot.jobs.fallback import Fallback
 from bot.jobs.job import Job, State, ids_of
+from bot.jobs.leases import Leases
 from bot.jobs.pauses import Pauses
 from bot.jobs.presenting import Presenter, Sight
 from bot.jobs.submitting import Preparation
@@ -31,6 +32,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: the name of the step that asks paused providers again; no job has it
 _PAUSES: Final = "pauses"
+#: seconds between two looks whether the lease was renewed
+_WITHOUT_LEASE: Final = 1.0
 #: a clock that goes back by more than this was set
 _SET_BACK: Final = timedelta(minutes=1)
 
@@ -43,6 +46,7 @@ class Worker:
         *,
         database: Database,
         registry: Registry,
+        leases: Leases,
         communities: Communities,
         presenter: Presenter,
         delivery: Delivery,
@@ -54,15 +58,17 @@ class Worker:
         fallback: Fallback | None = None,
     ) -> None:
         self._providers = registry.providers
+        self._leases = leases
         self._pauses = pauses
         self._clock = clock
         self._wake = asyncio.Event()
-        self._waiting = Waiting(database=database, communities=communities, presenter=presenter)
+        self._waiting = Waiting(database=database, leases=leases, communities=communities, presenter=presenter)
         self._preparation = Preparation(database=database, presenter=presenter, clock=clock, media_path=media_path)
         self._watches = Watches(durations=durations, limits=self._limit_of, chance=chance)
         self._carrying = Carrying(
             database=database,
             registry=registry,
+            leases=leases,
             communities=communities,
             presenter=presenter,
             delivery=delivery,
@@ -84,6 +90,11 @@ class Worker:
     def looked_at(self) -> datetime | None:
         """When it last looked for what is due, at least every half minute; None: it hasn't begun."""
         return self._looked_at
+
+    @property
+    def started(self) -> Collection[str]:
+        """The jobs that were started and are seen to here."""
+        return self._watches.job_ids
 
     def wake(self) -> None:
         """The queue has changed: a job was accepted, cancelled, or got its card."""
@@ -138,7 +149,7 @@ class Worker:
 
     async def _start_due(self) -> bool:
         """Start a step for every job that is due; tells whether there was one."""
-        if self._is_stopping:
+        if self._is_stopping or not self._leases.holds:
             return False
         now = self._clock()
         self._mind_the_clock(now)
@@ -207,9 +218,14 @@ class Worker:
     def _limit_of(self, provider: str) -> int | None:
         """How many requests a minute a provider takes; None: no limit."""
         found = self._providers.get(provider)
-        return None if found is None else found.requests_per_minute
+        if found is None or found.requests_per_minute is None:
+            return None
+        # the budget sees to the limit itself; this is so that no process plans what the others use
+        return max(1, found.requests_per_minute // self._leases.processes)
 
     def _seconds_to_next(self) -> float | None:
+        if not self._leases.holds:
+            return _WITHOUT_LEASE
         now = self._clock()
         instants = [self._watches.next_at(now), self._waiting.at, self._pauses.next_at()]
         earliest = min((instant for instant in instants if instant is not None), default=None)

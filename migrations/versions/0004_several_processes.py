@@ -27,10 +27,10 @@ def upgrade() -> None:
         sa.Column("provider", sa.String(length=20), nullable=False),
         sa.Column("process", sa.String(length=16), nullable=False),
         sa.Column("begun_at", sa.BigInteger(), nullable=False),
-        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("ends_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_requests")),
     )
-    op.create_index("ix_provider_requests_provider", "provider_requests", ["provider"])
+    op.create_index("ix_provider_requests_provider", "provider_requests", ["provider", "ends_at"])
     op.create_table(
         "provider_holds",
         sa.Column("provider", sa.String(length=20), nullable=False),

@@ -17,7 +17,7 @@ from bot.credits import ledger
 from bot.database.tables import audit, guilds, jobs
 from bot.jobs import store
 from bot.jobs.job import Job, Reason, State
-from bot.jobs.leaving import Shards
+from bot.shards import Shards
 from tests.discord.steps import keep_for
 from tests.discord.traces import files_below, traces
 from tests.discord.worlds import World, is_private, open_world, text_of

@@ -10,6 +10,7 @@ from bot.communities.decisions import Actor
 from bot.database.engine import Connection
 from bot.jobs import store
 from bot.jobs.job import Job, Reason, State
+from bot.jobs.leases import Leases
 from bot.jobs.orders import Orders
 from bot.support import credits as accounts
 from bot.support import jobs as support
@@ -227,6 +228,7 @@ async def test_an_order_of_long_ago_is_not_looked_at_again(world: World) -> None
     services, wire = world.app.services, Wire(world)
     later = Orders(
         database=services.database,
+        leases=Leases(database=services.database, clock=services.clock, name=None),
         worker=services.worker,
         latecomers=services.latecomers,
         presenter=services.presenter,

@@ -61,6 +61,7 @@ class World:
 
     async def work(self) -> None:
         """Do everything that is due, and bring the cards up to date."""
+        await self.app.services.takeover.run_once()
         await self.app.services.worker.run_once()
         await self.app.services.presenter.flush()
 

@@ -149,7 +149,7 @@ def look(
     is_at_rest: bool,
 ) -> Seen:
     """Take everything in."""
-    rows = stage.books.read(read_rows) if stage.books.path.exists() else Rows()
+    rows = stage.books.read(read_rows) if stage.books.are_there else Rows()
     channels = stage.discord.world.channels.values()
     videos = stage.folder / "data" / "videos"
     return Seen(
@@ -168,8 +168,6 @@ def look(
 
 def read_rows(connection: Connection) -> Rows:
     """Read what is checked; nothing of a database that wasn't migrated yet."""
-    # or each query would see the database at another instant
-    connection.exec_driver_sql("BEGIN")
     if not inspect(connection).has_table(jobs.name):
         return Rows()
     j, a, e, m = jobs.c, accounts.c, ledger_entries.c, job_events.c
@@ -203,6 +201,8 @@ def read_rows(connection: Connection) -> Rows:
 
 
 def _damage(connection: Connection) -> list[str]:
+    if connection.dialect.name != "sqlite":
+        return []
     found = list(connection.exec_driver_sql("PRAGMA integrity_check").scalars())
     orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     return [line for line in found if line != "ok"] + [f"a row without the one that it names: {row}" for row in orphans]

@@ -34,6 +34,7 @@ from bot.jobs import lifecycle, store
 from bot.jobs.delivering import Delivery
 from bot.jobs.durations import Durations
 from bot.jobs.job import Job, Request, State, new_id
+from bot.jobs.leases import Leases
 from bot.jobs.lifecycle import Posted, PostTrouble
 from bot.jobs.pauses import Pauses
 from bot.jobs.presenting import NOTHING_MORE, Sight
@@ -241,6 +242,7 @@ async def _worker(
         worker = Worker(
             database=database,
             registry=Registry.of([provider]),
+            leases=Leases(database=database, clock=clock, name=None),
             communities=Communities(database=database, default=AllowanceRule(amount=0, length=PeriodLength.DAY)),
             presenter=discord,
             delivery=Delivery(database=database, presenter=discord, videos=videos, folder=folder, clock=clock),

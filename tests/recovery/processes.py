@@ -28,7 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, func, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.pool import NullPool
 
 from bot.credits import ledger
@@ -51,13 +51,15 @@ PATIENCE: Final = 40.0
 _KEPT: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 
 
-async def until(predicate: Callable[[], T | None], what: Callable[[], object], *, within: float = PATIENCE) -> T:
-    """Ask again and again until there is an answer."""
+async def until(
+    predicate: Callable[[], T | None], what: Callable[[], object], *, within: float = PATIENCE, pace: float = 0.02
+) -> T:
+    """Ask every ``pace`` seconds until there is an answer. Raises ``TimeoutError``, which tells what there is."""
     deadline = time.monotonic() + within
     while not (value := predicate()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {within} s: {what()}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pace)
     return value
 
 
@@ -173,33 +175,61 @@ class BotProcess:
 
 
 @lru_cache(maxsize=4)
-def _read_only(path: Path) -> Engine:
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+def _read_only(address: str) -> Engine:
+    url = make_url(address)
+    if url.drivername == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        return _engine(address).execution_options(**options)
 
-    return create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{url.database}?mode=ro", uri=True, timeout=10)
+
+    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    # or each query would see the database at another instant
+    connection.exec_driver_sql("BEGIN")
+
+
+def _engine(address: str) -> Engine:
+    url = make_url(address)
+    driver = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}[url.drivername]
+    return create_engine(url.set(drivername=driver), poolclass=NullPool)
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
     """The database, looked at from outside while the bot uses it."""
 
-    path: Path
+    #: as ``DATABASE_URL`` has it
+    address: str
+
+    @property
+    def path(self) -> Path:
+        """The file of a SQLite database."""
+        return Path(make_url(self.address).database or "")
+
+    @property
+    def are_there(self) -> bool:
+        """Whether there is a database, migrated or not."""
+        return not self.address.startswith("sqlite") or self.path.exists()
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a query on a connection that can't write."""
-        with _read_only(self.path).connect() as connection:
+        """Run queries on a connection that can't write; all of them see the same instant."""
+        with _read_only(self.address).connect() as connection:
             return work(connection)
 
     def write(self, work: Callable[[Connection], object]) -> None:
         """Change what no bot uses at the moment."""
-        engine = create_engine(f"sqlite+pysqlite:///{self.path}", poolclass=NullPool)
-        with engine.begin() as connection:
+        with _engine(self.address).begin() as connection:
             work(connection)
 
     @contextmanager
     def locked(self) -> Generator[None]:
-        """Keep the bot from writing, as a long backup would."""
+        """Keep the bot from writing to a SQLite file, as a long backup would."""
         with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
@@ -250,9 +280,9 @@ class Stage:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, folder: Path, *, vendor: PixelDojoImitation | None = None, **options: Any
+        cls, folder: Path, *, vendor: PixelDojoImitation | None = None, database_url: str | None = None, **options: Any
     ) -> AsyncGenerator[Stage]:
-        """Start both servers; ``options`` are those of ``DiscordServer``."""
+        """Start both servers; the database is a SQLite file unless told. ``options`` are those of ``DiscordServer``."""
         # three seconds are Discord's; here a busy machine mustn't count
         options.setdefault("ack_seconds", PATIENCE)
         async with DiscordServer(**options) as discord, vendor or PixelDojoImitation() as dojo:
@@ -266,6 +296,8 @@ class Stage:
                 "PIXELDOJO_REQUESTS_PER_MINUTE": "6000",
                 "DEMO_SECONDS": "0.2",
             }
+            if database_url is not None:
+                settings["DATABASE_URL"] = database_url
             yield cls(
                 discord=discord,
                 vendor=dojo,
@@ -274,7 +306,7 @@ class Stage:
                 channel=guild.add_channel(),
                 alice=guild.add_member("alice"),
                 settings=settings,
-                books=Books(folder / "data" / "wanbot.db"),
+                books=Books(database_url or f"sqlite:///{folder / 'data' / 'wanbot.db'}"),
             )
 
     def bot(self, **settings: str) -> BotProcess:

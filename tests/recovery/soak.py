@@ -320,7 +320,7 @@ class Bot:
         """As if the bot had been away for some minutes: attempts grow old, and Discord forgets nonces."""
         await asyncio.sleep(2 * LONGEST_DELAY)  # what was on its way to Discord has arrived long ago
         self._stage.discord.world._nonces.clear()  # pyright: ignore[reportPrivateUsage] - time passes
-        if self._stage.books.path.exists():
+        if self._stage.books.are_there:
             self._stage.books.write(_grow_old)
 
     # --- what members do ---------------------------------------------------------------------------

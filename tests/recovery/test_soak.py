@@ -79,7 +79,7 @@ class Scene:
             for statement in statements:
                 copy.execute(statement, values)
             copy.commit()
-        return replace(self.seen, rows=Books(path).read(read_rows))
+        return replace(self.seen, rows=Books(f"sqlite:///{path}").read(read_rows))
 
     def with_message(self, **changes: Any) -> Seen:
         """What would be seen with one more message, like the video's but for these changes."""

@@ -24,6 +24,7 @@ from bot.jobs import lifecycle, store
 from bot.jobs.delivering import Delivery
 from bot.jobs.durations import Durations
 from bot.jobs.job import Job, Reason, Request, State, new_id
+from bot.jobs.leases import Leases
 from bot.jobs.lifecycle import Changes, Posted, PostTrouble
 from bot.jobs.pauses import Pauses
 from bot.jobs.presenting import NOTHING_MORE, Sight
@@ -179,6 +180,7 @@ class Works:
         return Worker(
             database=self.database,
             registry=registry,
+            leases=Leases(database=self.database, clock=self.clock, name=None),
             communities=communities,
             presenter=self.discord,
             delivery=delivery,
