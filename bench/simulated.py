@@ -11,14 +11,15 @@ from statistics import fmean
 from typing import Final
 
 from bench.baselines import INTERVALS
-from bench.simulation import Figures, Rush, Seen, evenly, rush, taught, watched
+from bench.simulation import AMPLE, Figures, Rush, Seen, crowd, rush, taught
 from bench.table import Reading, Target
+from bot.jobs.durations import Durations
 
 _TAUGHT: Final = 50
 _PER_MINUTE, _IN_FLIGHT = 10, 30
 _RUSH_SECONDS: Final = 2 * 3600.0
-#: seconds that jobs take, spread evenly
-_JOBS: Final = [20 + 40 * (number + 0.5) / 100 for number in range(100)]
+#: seconds that jobs take, spread evenly: those that teach, and those that count
+_LESSONS, _JOBS = ([20 + 40 * (number + 0.5) / count for number in range(count)] for count in (_TAUGHT, 100))
 #: and those of the rush, which a round-robin sees a few times each
 _SHORTEST, _LONGEST = 240.0, 480.0
 
@@ -30,7 +31,7 @@ async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
 
 
 def _measured(*, seeds: int) -> list[Reading]:
-    ours, unlimited = _figures(seeds, per_minute=600), _figures(seeds, per_minute=None)
+    ours, unlimited = _figures(seeds, per_minute=AMPLE), _figures(seeds, per_minute=None)
     fixed = {name: _fixed(every) for name, every in INTERVALS.items()}
     rushes, fair = _rushes(range(min(3, seeds)), is_fair=False), _rushes(range(min(3, seeds)), is_fair=True)
     return [
@@ -87,10 +88,9 @@ def _measured(*, seeds: int) -> list[Reading]:
 def _figures(seeds: int, *, per_minute: int | None) -> Figures:
     seen: list[Seen] = []
     for seed in range(seeds):
-        dice = Random(seed)  # noqa: S311 - it draws durations
-        draw = evenly(20, 60, dice, block=_TAUGHT)
-        durations = taught(draw, dice, _TAUGHT, requests_per_minute=per_minute)
-        seen += [watched(seconds, durations, dice, requests_per_minute=per_minute) for seconds in _JOBS]
+        dice, durations = Random(seed), Durations()  # noqa: S311 - they draw durations
+        crowd(dice.sample(_LESSONS, k=len(_LESSONS)), durations, dice, requests_per_minute=per_minute)
+        seen += crowd(dice.sample(_JOBS, k=len(_JOBS)), durations, dice, requests_per_minute=per_minute)
     return Figures.of(seen)
 
 

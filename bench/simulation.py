@@ -1,13 +1,14 @@
 """How good the looks at running jobs are, in simulated time: no clock, no network, no database.
 
 One job at a time tells how long a finished video waits, and how many looks that takes, beside the best that could be
-done by who knows how long jobs take. Many jobs that share a small budget tell the same beside a fair round-robin.
+done by who knows how long jobs take. Jobs that begin together tell what it does to them that the short ones teach
+first. Many jobs that share a small budget tell the same beside a fair round-robin.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,12 +34,14 @@ SHAPES: Final[Mapping[str, Draw]] = {
     "two humps": lambda dice: dice.gauss(25, 2) if dice.random() < 0.6 else dice.gauss(80, 6),
 }
 
-#: a budget that one job alone never uses up
-_AMPLE: Final = 600
+#: requests a minute that are never used up
+AMPLE: Final = 6000
 #: seconds in which a vendor counts requests
 _WINDOW: Final = 60.0
 #: seconds; what a request takes
 _REQUEST: Final = 0.05
+#: seconds between the beginnings of two jobs of a crowd
+_APART: Final = 0.03
 _MODEL: Final = "vendor/model"
 _REQUESTED: Final = Request(prompt="a fox", mode=Mode.TEXT, resolution="480p", duration=5)
 _KIND: Final = kind_of(_MODEL, _REQUESTED)
@@ -75,7 +78,7 @@ class Figures:
 # --- one job at a time ---------------------------------------------------------------------------
 
 
-def watched(seconds: float, durations: Durations, dice: Random, *, requests_per_minute: int | None = _AMPLE) -> Seen:
+def watched(seconds: float, durations: Durations, dice: Random, *, requests_per_minute: int | None = AMPLE) -> Seen:
     """Look at a job that takes so long until it is found done."""
     age = aim = running_at = 0.0
     looks = 0
@@ -91,7 +94,7 @@ def watched(seconds: float, durations: Durations, dice: Random, *, requests_per_
         running_at = age
 
 
-def taught(draw: Draw, dice: Random, count: int, *, requests_per_minute: int | None = _AMPLE) -> Durations:
+def taught(draw: Draw, dice: Random, count: int, *, requests_per_minute: int | None = AMPLE) -> Durations:
     """What so many jobs teach, each looked at as those before it have taught."""
     durations = Durations()
     for _ in range(count):
@@ -126,6 +129,33 @@ def known(draw: Draw, dice: Random, *, points: int = 600) -> list[float]:
     """A distribution as that many durations, each as likely as the others, ascending."""
     drawn = sorted(draw(dice) for _ in range(points * 20))
     return drawn[10::20]
+
+
+def crowd(
+    seconds: Sequence[float], durations: Durations, dice: Random, *, requests_per_minute: int | None = AMPLE
+) -> list[Seen]:
+    """Look at jobs that begin closely one after another until each is found done, and teaches while others run."""
+    looks = _Looks(durations, requests_per_minute, dice)
+    begins = deque((number * _APART, number) for number in range(len(seconds)))
+    counts, running_at = Counter[int](), [0.0] * len(seconds)
+    seen: list[Seen] = []
+    now = 0.0
+    while len(seen) < len(seconds):
+        while begins and begins[0][0] <= now:
+            looks.begin(begins.popleft()[1], now)
+        number = looks.next(now)
+        if number is None:
+            now = min(looks.next_at(now), begins[0][0] if begins else math.inf)
+            continue
+        counts[number] += 1
+        age = now - number * _APART
+        is_done = seconds[number] <= age
+        looks.made(now, is_done=is_done)
+        if is_done:
+            seen.append(Seen(counts[number], age - seconds[number], (running_at[number], age)))
+        else:
+            running_at[number] = age
+    return seen
 
 
 # --- the best that can be done -------------------------------------------------------------------
@@ -219,7 +249,7 @@ class _Window:
 class _Looks:
     """What is looked at next: as the bot does it."""
 
-    def __init__(self, durations: Durations, per_minute: int, dice: Random) -> None:
+    def __init__(self, durations: Durations, per_minute: int | None, dice: Random) -> None:
         self._watches = Watches(durations=durations, limits=lambda _: per_minute, chance=dice.random)
         self._asked = deque[Watch]()
 

@@ -66,6 +66,7 @@ from bot.reloading import Reloading
 from bot.services import Services
 from bot.settings import Settings
 from bot.shards import Shards
+from providers.budget import Tally
 from providers.catalogue import MODELS
 from providers.contract import Provider
 from providers.demo import DemoProvider
@@ -81,8 +82,10 @@ if TYPE_CHECKING:
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: seconds that steps under way get at a stop, and then the cards; together well below ten
+#: seconds that steps under way get at a stop, and beside them the answers to members (two more to tell whose is cut
+#: short); then the cards: well below ten in all
 _STEPS_PATIENCE: Final = 4.0
+_ANSWERS_PATIENCE: Final = 4.0
 _CARDS_PATIENCE: Final = 1.5
 
 
@@ -106,7 +109,9 @@ class App:
 
     async def stop(self) -> None:
         """Begin nothing more, and finish what can be finished soon."""
-        await self.services.worker.stop(patience=_STEPS_PATIENCE)
+        await asyncio.gather(
+            self.bot.finish_answers(patience=_ANSWERS_PATIENCE), self.services.worker.stop(patience=_STEPS_PATIENCE)
+        )
         await self.services.presenter.stop(patience=_CARDS_PATIENCE)
         await self.services.takeover.end()
 
@@ -156,7 +161,9 @@ async def open_app(
         database = wrap_database(open_database(settings.database_url))
         stack.push_async_callback(database.close)
         observer = UNOBSERVED if operations is None else operations.meters
-        connect, models = partial(make_providers, clock=clock, observer=observer), list(models)
+        process, models = _process_name(settings), list(models)
+        tally_of = await stack.enter_async_context(_tallies(database, process))
+        connect = partial(make_providers, clock=clock, observer=observer, tally_of=tally_of)
         registry = Registry.of(connect(settings), models)
         stack.push_async_callback(registry.close)
         # apart, so that a member's picture never waits for a long encoding
@@ -174,7 +181,7 @@ async def open_app(
             database=database,
             member_keys=MemberKeys(await database.write(remembered.secret_of_member_keys)),
             registry=registry,
-            leases=Leases(database=database, clock=clock, name=_process_name(settings), shards=str(shards)),
+            leases=Leases(database=database, clock=clock, name=process, shards=str(shards)),
             shards=shards,
             images=Images(workers=image_workers),
             charts=Charts(workers=image_workers),
@@ -342,6 +349,7 @@ def _services(ground: _Ground) -> Services:
             clock=clock,
         ),
         orders=Orders(database=database, leases=leases, worker=worker, latecomers=latecomers, presenter=presenter),
+        leases=leases,
         takeover=Takeover(
             database=database,
             leases=leases,
@@ -380,6 +388,25 @@ def _services(ground: _Ground) -> Services:
 def _process_name(settings: Settings) -> str | None:
     """A name of this process alone, where others may share its database."""
     return None if settings.database_url.startswith("sqlite") else secrets.token_hex(8)
+
+
+def _no_tally(_provider: str) -> None:
+    """Of a process that is alone with its database."""
+
+
+@asynccontextmanager
+async def _tallies(database: Database, process: str | None) -> AsyncGenerator[Callable[[str], Tally | None]]:
+    """What counts the requests to a provider, together with those of other processes."""
+    if process is None:
+        yield _no_tally
+        return
+    from bot.budgets import SharedBudgets  # noqa: PLC0415 - who is alone doesn't load it
+
+    budgets = SharedBudgets(database=database, process=process)
+    try:
+        yield budgets.of
+    finally:
+        await budgets.close()
 
 
 def _pricing(settings: Settings) -> Pricing:
@@ -423,6 +450,7 @@ def _retention(ground: _Ground, communities: Communities, members: Members, acco
         files=JobFiles(ground.folders.inputs, ground.folders.videos),
         exports=ground.folders.exports,
         providers=list(providers.values()),
+        is_first=lambda: ground.leases.is_first,
         keep_days=settings.keep_days,
         clock=clock,
     )
@@ -532,7 +560,13 @@ async def _serve(app: App, token: str, signals: _Signals) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def make_providers(settings: Settings, *, clock: Clock, observer: Observer = UNOBSERVED) -> list[Provider]:
+def make_providers(
+    settings: Settings,
+    *,
+    clock: Clock,
+    observer: Observer = UNOBSERVED,
+    tally_of: Callable[[str], Tally | None] = _no_tally,
+) -> list[Provider]:
     """Every provider that has its key, ``demo`` last."""
     providers: list[Provider] = []
     if settings.pixeldojo_api_key is not None:
@@ -542,6 +576,7 @@ def make_providers(settings: Settings, *, clock: Clock, observer: Observer = UNO
                 base_url=settings.pixeldojo_base_url,
                 requests_per_minute=settings.pixeldojo_requests_per_minute,
                 observer=observer,
+                tally=tally_of(PixelDojo.name),
             )
         )
     if settings.pixazo_api_key is not None:
@@ -554,6 +589,7 @@ def make_providers(settings: Settings, *, clock: Clock, observer: Observer = UNO
                 requests_per_minute=settings.pixazo_requests_per_minute,
                 kf2v_path=settings.pixazo_kf2v_path,
                 observer=observer,
+                tally=tally_of(Pixazo.name),
             )
         )
     if settings.pixwith_api_key is not None:
@@ -565,6 +601,7 @@ def make_providers(settings: Settings, *, clock: Clock, observer: Observer = UNO
                 base_url=settings.pixwith_base_url,
                 requests_per_minute=settings.pixwith_requests_per_minute,
                 observer=observer,
+                tally=tally_of(Pixwith.name),
             )
         )
     if settings.vtrix_api_key is not None:
@@ -577,6 +614,7 @@ def make_providers(settings: Settings, *, clock: Clock, observer: Observer = UNO
                 requests_per_minute=settings.vtrix_requests_per_minute,
                 body_shape=settings.vtrix_body_shape,
                 observer=observer,
+                tally=tally_of(Vtrix.name),
             )
         )
     if settings.demo_provider:

@@ -19,7 +19,7 @@ _PATIENCE: Final = 5.0
 #: seconds until what couldn't be noted is tried again
 _RETRY: Final = 1.0
 #: seconds that a stop waits for what is still to be noted
-_LAST: Final = 2.0
+_LAST: Final = 1.0
 #: seconds between two looks for requests that don't count any more
 _TIDY: Final = 60.0
 

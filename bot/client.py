@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -29,7 +29,8 @@ from bot.services import Services
 from bot.session_starts import SessionStarts
 from bot.shards import Shards
 from bot.translator import CatalogueTranslator
-from bot.tree import Tree
+from bot.tree import Tree, answer_cut_short
+from bot.underway import Underway
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -38,6 +39,9 @@ _SYNC_TIME: Final = 60.0
 #: seconds before a broken connection is made anew; Discord allows 1,000 a day
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 120.0
+#: seconds that a command gets to clear away behind itself when it is broken off, and then the words about it
+_GRACE: Final = 0.5
+_LAST_WORDS: Final = 1.5
 EXTENSIONS: Final = ("cogs.wan", "cogs.moderation", "cogs.buttons")
 
 
@@ -73,7 +77,8 @@ class WanBot(commands.AutoShardedBot):
         self._is_reopening = False
         self.http.request = self._asking(self.http.request)  # pyright: ignore[reportAttributeAccessIssue] - nobody asks it what it takes
         parsers = self._connection.parsers
-        parsers["INTERACTION_CREATE"] = _in_their_language(parsers["INTERACTION_CREATE"])
+        self._underway = Underway()
+        parsers["INTERACTION_CREATE"] = self._underway.keeping(_in_their_language(parsers["INTERACTION_CREATE"]))
         # discord.py gives the whole connection up for one event that isn't as it expects
         parsers.update({event: _careful(event, parse) for event, parse in parsers.items()})
 
@@ -133,6 +138,20 @@ class WanBot(commands.AutoShardedBot):
         """Wait for the shard's turn among all processes; one that is alone waits as discord.py does."""
         if not await self._session_starts.take(shard_id or 0, bot_id=self.application_id or 0):
             await super().before_identify_hook(shard_id, initial=initial)
+
+    def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:
+        """Tell everybody of an event."""
+        if event_name == "interaction":
+            self._underway.is_about(args[0])
+        super().dispatch(event_name, *args, **kwargs)
+
+    async def finish_answers(self, *, patience: float) -> None:
+        """Take nothing more on; what was begun gets ``patience`` seconds, then whoever waits for it is told."""
+        self._underway.close()
+        late = await self._underway.finish(patience=patience, grace=_GRACE)
+        if late:
+            log.warning("a stop cuts commands short", interactions=[interaction.id for interaction in late])
+            await _all_within(_LAST_WORDS, map(answer_cut_short, late))
 
     async def stay_connected(self, token: str) -> None:
         """Keep a connection until ``close``, whatever happens to it. ``login`` comes before.
@@ -220,6 +239,18 @@ class WanBot(commands.AutoShardedBot):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """End what waits there; Discord tells of an outage in another way."""
         await self.services.leaving.left(guild.id)
+
+
+async def _all_within(seconds: float, work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do it all at once; what takes longer is broken off, and what fails is at an end as well."""
+    tasks = [asyncio.create_task(each) for each in work]
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                log.warning("a stop goes on without it", why=repr(result))
 
 
 def _in_their_language(parse: Callable[[Any], None]) -> Callable[[Any], None]:

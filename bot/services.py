@@ -17,6 +17,7 @@ from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
 from bot.jobs.durations import Durations
 from bot.jobs.latecomers import Latecomers
+from bot.jobs.leases import Leases
 from bot.jobs.leaving import Leaving
 from bot.jobs.orders import Orders
 from bot.jobs.pauses import Pauses
@@ -56,6 +57,7 @@ class Services:
     latecomers: Latecomers
     leaving: Leaving
     orders: Orders
+    leases: Leases
     takeover: Takeover
     forgetting: Forgetting
     exports: Exports

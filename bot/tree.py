@@ -14,7 +14,7 @@ from bot.delivery import faults
 from bot.delivery.messages import NO_MENTIONS
 from bot.delivery.words import LONGEST_MESSAGE, one_line, shortened
 from bot.errors import Refusal
-from bot.languages import N_, _
+from bot.languages import N_, _, speaking
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -25,6 +25,10 @@ _OUR_FAULT = N_(
 #: characters of a value that can't be used
 _LONGEST_VALUE = 60
 BROKEN = N_("What you wrote holds a broken character, which can't be kept or sent. Write it anew; nothing was charged.")
+_CUT_SHORT = N_(
+    "I'm being restarted and couldn't finish this. If a card appears, its job goes on; if none does, nothing was "
+    "charged. Wait a minute, see whether it was done, and try again if it wasn't."
+)
 _CHANGED = N_("This command has just changed. Wait a minute, or restart Discord, and try again.")
 
 
@@ -56,6 +60,22 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
         await answer_privately(interaction, _text_for(cause, interaction))
     except faults.DISCORD_ERRORS as failure:
         log.warning("an answer can't be given", interaction=interaction.id, why=str(failure))
+
+
+async def answer_cut_short(interaction: discord.Interaction[Any]) -> None:
+    """Say privately that what was asked for isn't finished, unless there is an answer: nobody thinks for ever."""
+    answer = interaction.response.type
+    with speaking(interaction.locale.value):
+        try:
+            if answer is discord.InteractionResponseType.deferred_channel_message:
+                # the card may have taken its place already
+                if not (await interaction.original_response()).flags.loading:
+                    return
+            elif answer not in (None, discord.InteractionResponseType.deferred_message_update):
+                return
+            await answer_privately(interaction, _(_CUT_SHORT))
+        except faults.DISCORD_ERRORS as failure:
+            log.warning("an answer can't be given", interaction=interaction.id, why=str(failure))
 
 
 async def answer_privately(

@@ -7,7 +7,7 @@ in view. So it reads the event in here, and every task that begins meanwhile is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -43,8 +43,8 @@ class Underway:
             loop = asyncio.get_running_loop()
             factory = loop.get_task_factory()
 
-            def begin(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any) -> Any:
-                task = asyncio.Task(work, loop=loop, **options)
+            def begin(loop: asyncio.AbstractEventLoop, work: Any, /, **options: Any) -> Any:
+                task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
                 self._tasks[task] = asked
                 task.add_done_callback(self._tasks.pop)
                 return task

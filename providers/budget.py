@@ -26,7 +26,7 @@ LONGEST = 120.0
 #: seconds; a clock that is read a hair too early must not make the waiting spin
 _SHORTEST_NAP = 0.001
 #: seconds; a slot that was given longer ago, to a process that slept meanwhile, may not be free any more
-_FRESH = 10.0
+FRESH = 10.0
 
 
 class Priority(IntEnum):
@@ -326,7 +326,7 @@ class RequestBudget:
                 self._send_away(turn, NoSlotSoon(answer.seconds))
             else:
                 await self._nap(answer.seconds)
-        elif turn.let_in.done() or self._delay() != 0 or now - asked_at > _FRESH:
+        elif turn.let_in.done() or self._delay() != 0 or now - asked_at > FRESH:
             # who asked is gone, a vendor has said 429 meanwhile, or we have slept
             tally.end(answer, was_sent=False)
         else:

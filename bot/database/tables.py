@@ -305,6 +305,8 @@ job_events = Table(
     Column("transition", String(32), nullable=False),
     Column("detail", Text, nullable=False, server_default=text("''")),
     Column("created_at", Instant, nullable=False),
+    # the job's owner at that time: so each process counts its own
+    Column("owner", String(16)),
     Index("ix_job_events_job_id", "job_id"),
 )
 

@@ -22,8 +22,8 @@ from bot.jobs.job import Job
 
 #: how long a process may be silent before its jobs are taken up
 LEASE: Final = timedelta(seconds=15)
-#: seconds before its end in which nothing new is begun under a lease
-_MARGIN: Final = 3.0
+#: the last part of a lease, in which nothing new is begun
+_MARGIN: Final = 0.2
 #: so many jobs are claimed at once; other processes claim the rest meanwhile
 _CLAIMED: Final = 200
 #: cards of jobs that ended longer ago are left as they are
@@ -50,6 +50,7 @@ class Leases:
         clock: Clock,
         name: str | None,
         shards: str = "",
+        length: timedelta = LEASE,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin without a lease. ``name`` is new with every process; None: there is no other process."""
@@ -57,8 +58,9 @@ class Leases:
         self._clock = clock
         self._name = name
         self._shards = shards
+        self._length = length
         self._monotonic = monotonic
-        #: by our own clock, and counted from before the statement that renewed it
+        #: until when something may be begun, by our own clock, counted from before the statement that renewed it
         self._until = float("-inf")
         #: how many processes there are, in the order of their names, and which of them is this
         self._living: Sequence[str] = ()
@@ -86,7 +88,7 @@ class Leases:
     @property
     def holds(self) -> bool:
         """Whether nobody else can have taken up this process's jobs; if not, nothing may be begun."""
-        return self._name is None or self._monotonic() < self._until - _MARGIN
+        return self._name is None or self._monotonic() < self._until
 
     def has(self, job: Job) -> bool:
         """Whether a job is worked on here, as far as it was read."""
@@ -97,9 +99,9 @@ class Leases:
         if self._name is None:
             return Renewal(was_over=False, is_work_left=False)
         begun = self._monotonic()
-        lease = partial(lease_store.renew, name=self._name, shards=self._shards, length=LEASE)
+        lease = partial(lease_store.renew, name=self._name, shards=self._shards, length=self._length)
         was_held, living, is_work_left = await self._database.write(lease)
-        self._until, self._living = begun + LEASE.total_seconds(), living
+        self._until, self._living = begun + (1 - _MARGIN) * self._length.total_seconds(), living
         return Renewal(was_over=not was_held, is_work_left=is_work_left)
 
     async def claim(self) -> Sequence[Job]:

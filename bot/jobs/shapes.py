@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import accumulate
-from operator import mul, truediv
+from operator import mul
 from typing import Final
 
 #: from this cell up to before that one
@@ -92,7 +92,8 @@ def _bells(intervals: Sequence[Interval], count: int) -> list[float]:
     for _ in range(_ROUNDS_OF_BELLS if count > 1 else 0):
         heights = [bell.heights(middles) for bell in bells]
         totals = [sum(each) + _NOTHING for each in zip(*heights, strict=True)]
-        bells = [_Bell(middles, widths, list(map(truediv, each, totals))) for each in heights]
+        parts = [[height / total for height, total in zip(each, totals, strict=True)] for each in heights]
+        bells = [_Bell(middles, widths, part) for part in parts]
     heights = [bell.heights(number + 0.5 for number in range(CELLS)) for bell in bells]
     return _normalised([sum(each) + _NOTHING for each in zip(*heights, strict=True)])
 

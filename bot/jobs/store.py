@@ -96,7 +96,7 @@ def add(connection: Connection, job: Job) -> bool:
     }
     if not insert_if_absent(connection, jobs, **values):
         return False
-    _record(connection, job.id, f"-> {job.state}", "", job.created_at)
+    _record(connection, job, f"-> {job.state}", "", job.created_at)
     return True
 
 
@@ -141,7 +141,7 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
     changed = connection.execute(_MOVED, {**left, **values})
     if changed.rowcount != 1:
         raise JobMoved(f"{job.id} is no longer {job.state}")
-    _record(connection, job.id, f"{job.state} -> {step.state}", step.detail, now)
+    _record(connection, job, f"{job.state} -> {step.state}", step.detail, now)
     match step.money:
         case Money.SETTLE:
             ledger.settle(connection, job_id=job.id, now=now)
@@ -221,7 +221,7 @@ def deliver_again(connection: Connection, job: Job, *, until: datetime, now: dat
     )
     if changed.rowcount != 1:
         raise JobMoved(f"{job.id} is kept no more")
-    _record(connection, job.id, f"{job.state} -> {job.state}", "to be posted again, free", now)
+    _record(connection, job, f"{job.state} -> {job.state}", "to be posted again, free", now)
     return _existing(connection, job.id)
 
 
@@ -242,7 +242,7 @@ def end_lateness(connection: Connection, job: Job, *, message_id: int | None, no
     )
     if changed.rowcount != 1:
         raise JobMoved(f"{job.id} is looked for no more")
-    _record(connection, job.id, f"{job.state} -> {job.state}", detail, now)
+    _record(connection, job, f"{job.state} -> {job.state}", detail, now)
     return _existing(connection, job.id)
 
 
@@ -371,9 +371,9 @@ def known_tasks(connection: Connection, task_ids: Iterable[str]) -> frozenset[st
     return frozenset(sought[form] for form in found if form is not None)
 
 
-def _record(connection: Connection, job_id: str, transition: str, detail: str, now: datetime) -> None:
-    event = {"job_id": job_id, "transition": transition, "detail": _storable(detail), "created_at": now}
-    connection.execute(_EVENT, event)
+def _record(connection: Connection, job: Job, transition: str, detail: str, now: datetime) -> None:
+    words = {"transition": transition, "detail": _storable(detail), "owner": job.owner}
+    connection.execute(_EVENT, {"job_id": job.id, "created_at": now, **words})
 
 
 def _storable(text: str) -> str:

@@ -106,7 +106,7 @@ class Scrape:
         self._services = services
         self._bot = bot
         self._readiness = readiness
-        self._transitions = Transitions(database=services.database)
+        self._transitions = Transitions(database=services.database, owner=services.leases.name)
         self._survey = Question(self._surveyed, fresh_for=_FRESH, patience=_PATIENCE)
 
     async def begin(self) -> None:

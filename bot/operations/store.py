@@ -114,8 +114,8 @@ def latest_transition(connection: Connection) -> int:
     return connection.execute(select(func.max(job_events.c.id))).scalar() or 0
 
 
-def transitions_after(connection: Connection, event_id: int, *, most: int) -> Sequence[Transition]:
-    """The transitions with a higher id, in order."""
+def transitions_after(connection: Connection, event_id: int, *, owner: str | None, most: int) -> Sequence[Transition]:
+    """The transitions with a higher id, in order: while one process had the job, or (None) all."""
     columns = (
         job_events.c.id,
         job_events.c.transition,
@@ -125,6 +125,8 @@ def transitions_after(connection: Connection, event_id: int, *, most: int) -> Se
         jobs.c.delivering_since,
     )
     query = select(*columns).join(jobs, jobs.c.id == job_events.c.job_id).where(job_events.c.id > event_id)
+    if owner is not None:
+        query = query.where(job_events.c.owner == owner)
     rows = connection.execute(query.order_by(job_events.c.id).limit(most))
     return [
         _transition(number, words, at, model=model, reason=reason, finished_at=finished_at)

@@ -17,10 +17,11 @@ _LOOK_BACK: Final = 500
 
 
 class Transitions:
-    """Gives every transition that was stored since ``begin`` once."""
+    """Gives every transition that was stored since ``begin`` once; of several processes, to the one that had the job."""
 
-    def __init__(self, *, database: Database) -> None:
+    def __init__(self, *, database: Database, owner: str | None = None) -> None:
         self._database = database
+        self._owner = owner
         self._seen = frozenset[int]()
         self._last = 0
 
@@ -32,14 +33,19 @@ class Transitions:
     async def fresh(self) -> Sequence[Transition]:
         """Those that weren't given yet."""
         found: list[Transition] = []
+        newest = await self._database.read(store.latest_transition)
         while True:
             batch = await self._batch()
             found += [each for each in batch if each.id not in self._seen]
             self._last = max([self._last, *(each.id for each in batch)])
             self._seen = frozenset(each.id for each in batch if each.id > self._last - _LOOK_BACK)
             if len(batch) < _BATCH:
+                # past those of other processes, however many they are
+                self._last = max(self._last, newest)
                 return found
 
     async def _batch(self) -> Sequence[Transition]:
         after = self._last - _LOOK_BACK
-        return await self._database.read(partial(store.transitions_after, event_id=after, most=_BATCH))
+        return await self._database.read(
+            partial(store.transitions_after, event_id=after, owner=self._owner, most=_BATCH)
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -42,6 +42,7 @@ class Retention:
         files: JobFiles,
         exports: Path,
         providers: Sequence[Provider],
+        is_first: Callable[[], bool],
         keep_days: int,
         clock: Clock,
     ) -> None:
@@ -51,6 +52,8 @@ class Retention:
         self._files = files
         self._exports = exports
         self._providers = providers
+        #: whether this is the one, of several processes, that does what one of them must do
+        self._is_first = is_first
         #: for guilds that haven't decided
         self._keep_days = keep_days
         self._clock = clock
@@ -66,18 +69,24 @@ class Retention:
 
     async def run_once(self) -> None:
         """Delete everything that is due now."""
-        now = self._clock()
-        jobs = 0
+        if self._is_first():
+            await self._delete_old()
+        # each process knows for its own shards in which guilds the bot is
+        guilds = await self._departed.forget_due()
+        if guilds:
+            log.info("deleted what was kept of guilds that the bot has left", guilds=guilds)
+
+    async def _delete_old(self) -> None:
+        now, jobs = self._clock(), 0
         for keep_days in await self._database.read(store.keep_days_in_use):
             jobs += await self._purge(keep_days)
-        guilds = await self._departed.forget_due()
         grants = await self._database.write(partial(store.delete_ended_grants, now=now))
         await recovery.sweep(database=self._database, files=self._files, now=now)
         await asyncio.to_thread(_delete_older, self._exports, (now - _ANSWERED).timestamp())
         for provider in self._providers:
             await provider.tidy()
-        if jobs or guilds or grants:
-            log.info("deleted what is kept no longer", jobs=jobs, guilds=guilds, grants=grants)
+        if jobs or grants:
+            log.info("deleted what is kept no longer", jobs=jobs, grants=grants)
 
     async def _purge(self, keep_days: int | None) -> int:
         """Purge the jobs of all guilds that keep for so long (None: as the operator says), batch after batch."""

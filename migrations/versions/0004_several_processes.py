@@ -12,6 +12,7 @@ down_revision = "0003"
 def upgrade() -> None:
     """Add the tables and the column; a job that has no owner is taken up by whichever process finds it."""
     op.add_column("jobs", sa.Column("owner", sa.String(length=16), nullable=True))
+    op.add_column("job_events", sa.Column("owner", sa.String(length=16), nullable=True))
     op.create_table(
         "processes",
         sa.Column("id", sa.String(length=16), nullable=False),

@@ -10,7 +10,7 @@ from statistics import fmean
 
 import pytest
 
-from bench.simulation import SHAPES, Figures, drawn, evenly, known, least_lag, rush, taught, watched
+from bench.simulation import SHAPES, Figures, crowd, drawn, evenly, known, least_lag, rush, taught, watched
 from bot.jobs.durations import Durations
 
 SEEDS = range(3)
@@ -57,6 +57,19 @@ def test_a_hundred_even_jobs_are_seen_finished_soon_with_few_looks() -> None:
     found = mean_of(figures)
     assert found.lag <= 2.6
     assert found.late <= 5.2
+
+
+def test_jobs_that_run_together_need_no_more_looks_than_one_after_the_other() -> None:
+    """Of these the short ones end first, and what they teach mustn't move the looks at the long ones."""
+    figures = list[Figures]()
+    for seed in SEEDS:
+        dice, durations = Random(seed), Durations()
+        crowd(dice.sample(EVEN[::2], k=LESSONS), durations, dice)
+        figures.append(Figures.of(crowd(dice.sample(EVEN, k=len(EVEN)), durations, dice)))
+    found = mean_of(figures)
+    assert found.looks <= 4.4
+    assert found.lag <= 2.6
+    assert found.late <= 5.3
 
 
 def test_without_a_limit_a_video_waits_a_quarter_of_a_second() -> None:

@@ -133,6 +133,20 @@ async def test_a_transition_that_is_committed_late_under_a_lower_number_is_given
     assert await following.fresh() == []
 
 
+async def test_of_several_processes_each_counts_what_was_done_with_the_jobs_that_it_had(database: Database) -> None:
+    job = await database.write(lambda c: accept(c, 1))
+    both = {name: Transitions(database=database, owner=name) for name in ("a", "b")}
+    for following in both.values():
+        await following.begin()
+    row = {"job_id": job.id, "transition": "queued -> submitting", "detail": "", "created_at": NOON}
+    for owner, count in (("a", 2), ("b", 3), (None, 700), ("a", 1)):
+        await database.write(
+            lambda c, owner=owner, count=count: c.execute(insert(job_events), [{**row, "owner": owner}] * count)
+        )
+    assert {name: len(await following.fresh()) for name, following in both.items()} == {"a": 3, "b": 3}
+    assert {name: len(await following.fresh()) for name, following in both.items()} == {"a": 0, "b": 0}
+
+
 async def test_thousands_of_transitions_are_read_in_parts_and_none_twice(database: Database) -> None:
     job = await database.write(lambda c: accept(c, 1))
     following = Transitions(database=database)
@@ -269,7 +283,7 @@ async def test_nothing_that_is_asked_again_and_again_reads_all_jobs(sqlite_url: 
     since = NOON - timedelta(days=7)
     with engine.begin() as connection:
         store.open_jobs(connection)
-        store.transitions_after(connection, 0, most=9)
+        store.transitions_after(connection, 0, owner=None, most=9)
         store.live_jobs(connection, most=9)
         store.failed_jobs(connection, since=since, most=9)
         store.communities(connection, since=since, most=9)
@@ -290,7 +304,7 @@ async def test_the_latest_transition_of_an_empty_database_is_none(database: Data
     assert await database.read(store.latest_transition) == 0
     job = await database.write(lambda c: accept(c, 1))
     latest = await database.read(store.latest_transition)
-    assert await database.read(partial(store.transitions_after, event_id=0, most=9)) == [
+    assert await database.read(partial(store.transitions_after, event_id=0, owner=None, most=9)) == [
         Transition(latest, None, State.QUEUED, job.model, None, None)
     ]
     await database.write(lambda c: c.execute(delete(job_events)))

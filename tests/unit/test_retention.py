@@ -246,6 +246,7 @@ def house(database: Database, clock: Clock, tmp_path: Path) -> House:
         chance=lambda: next(chances),
     )
     retention = Retention(
+        is_first=lambda: True,
         database=mortal,
         erasing=erasing,
         departed=departed,
