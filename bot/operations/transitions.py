@@ -17,7 +17,7 @@ _LOOK_BACK: Final = 500
 
 
 class Transitions:
-    """Gives every transition that was stored since ``begin`` once; of several processes, to the one that had the job."""
+    """Gives every transition stored since ``begin`` once; of several processes, to the one that had the job."""
 
     def __init__(self, *, database: Database, owner: str | None = None) -> None:
         self._database = database

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -69,24 +69,24 @@ class Retention:
 
     async def run_once(self) -> None:
         """Delete everything that is due now."""
-        if self._is_first():
-            await self._delete_old()
+        now, is_first, jobs = self._clock(), self._is_first(), 0
+        if is_first:
+            for keep_days in await self._database.read(store.keep_days_in_use):
+                jobs += await self._purge(keep_days)
         # each process knows for its own shards in which guilds the bot is
         guilds = await self._departed.forget_due()
-        if guilds:
-            log.info("deleted what was kept of guilds that the bot has left", guilds=guilds)
+        grants = await self._delete_rest(now) if is_first else 0
+        if jobs or guilds or grants:
+            log.info("deleted what is kept no longer", jobs=jobs, guilds=guilds, grants=grants)
 
-    async def _delete_old(self) -> None:
-        now, jobs = self._clock(), 0
-        for keep_days in await self._database.read(store.keep_days_in_use):
-            jobs += await self._purge(keep_days)
+    async def _delete_rest(self, now: datetime) -> int:
+        """Grants whose period is over (gives how many), and files that nobody will ask for."""
         grants = await self._database.write(partial(store.delete_ended_grants, now=now))
         await recovery.sweep(database=self._database, files=self._files, now=now)
         await asyncio.to_thread(_delete_older, self._exports, (now - _ANSWERED).timestamp())
         for provider in self._providers:
             await provider.tidy()
-        if jobs or grants:
-            log.info("deleted what is kept no longer", jobs=jobs, grants=grants)
+        return grants
 
     async def _purge(self, keep_days: int | None) -> int:
         """Purge the jobs of all guilds that keep for so long (None: as the operator says), batch after batch."""
