@@ -17,7 +17,7 @@ from bot.operations import store
 from bot.operations.questions import NoAnswer, Question
 from bot.operations.readiness import Part
 from bot.operations.recent_lines import Line
-from bot.operations.store import CommunityUse, FailedJob, LiveJob, OpenJobs, Spending
+from bot.operations.store import CommunityUse, FailedJob, LiveJob, LiveProcess, OpenJobs, Spending
 from providers.registry import Registry
 
 #: rows of each table
@@ -36,6 +36,8 @@ _PATIENCE: Final = 5.0
 class Kept:
     """What the database knows."""
 
+    #: those that share the database; none: it is a file, and this process is alone
+    processes: Sequence[LiveProcess]
     open: Sequence[OpenJobs]
     live: Sequence[LiveJob]
     failed: Sequence[FailedJob]
@@ -160,6 +162,7 @@ def spent_at(provider: str, spending: Spending, costs: Costs) -> Spent:
 
 def _kept(connection: Connection, *, now: datetime) -> Kept:
     return Kept(
+        processes=store.live_processes(connection),
         open=store.open_jobs(connection),
         live=store.live_jobs(connection, most=MOST_JOBS),
         failed=store.failed_jobs(connection, since=now - PERIOD, most=MOST_FAILURES),

@@ -30,6 +30,7 @@ def overview_page(overview: Overview) -> str:
         _parts(overview.parts),
         '<p class="bad">The database doesn\'t answer, so most is missing.</p>' if overview.kept is None else "",
         "" if overview.kept is None else _live(overview, overview.kept),
+        "" if overview.kept is None else _processes(overview, overview.kept),
         _providers(overview.providers, overview.at),
         "" if overview.kept is None else _communities(overview, overview.kept),
         "" if overview.kept is None else _failures(overview, overview.kept),
@@ -103,6 +104,21 @@ def _live(overview: Overview, kept: Kept) -> str:
     more = f"<p>The {MOST_JOBS} oldest; {beyond:,} more.</p>" if beyond > 0 else ""
     table = _table(("Job", "Community", "Model", "State", "Age"), rows, "No job is open.")
     return _section("Live jobs", f"<p>{figures}; {credits_text(held)} held</p>{table}{more}")
+
+
+def _processes(overview: Overview, kept: Kept) -> str:
+    if not kept.processes:
+        return ""
+    rows = [
+        (
+            f"<code>{escape(each.id)}</code>",
+            escape(each.shards),
+            _span(overview.at - each.started_at),
+            f"{each.open_jobs:,}",
+        )
+        for each in kept.processes
+    ]
+    return _section("Processes", _table(("Process", "Shards", "Up for", "Open jobs"), rows, "None."))
 
 
 def _providers(providers: Sequence[ProviderHealth], now: datetime) -> str:

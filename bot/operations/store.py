@@ -16,7 +16,8 @@ from typing import Final
 from sqlalchemy import Connection, case, func, select
 
 from bot.communities.usage import Asked, SaidCost, UnsaidCost
-from bot.database.tables import accounts, job_events, jobs
+from bot.database.server_clock import NOW
+from bot.database.tables import accounts, job_events, jobs, processes
 from bot.jobs.job import State, new_id
 from providers.types import Cost, CostUnit
 
@@ -50,6 +51,17 @@ class Transition:
     reason: str | None
     #: from the vendor's finished video to the posted one; None: this isn't the post
     lag: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveProcess:
+    """A process that shares the database with others."""
+
+    id: str
+    #: as it says itself: ``0, 1 of 4``
+    shards: str
+    started_at: datetime
+    open_jobs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +144,16 @@ def transitions_after(connection: Connection, event_id: int, *, owner: str | Non
         _transition(number, words, at, model=model, reason=reason, finished_at=finished_at)
         for number, words, at, model, reason, finished_at in rows
     ]
+
+
+def live_processes(connection: Connection) -> Sequence[LiveProcess]:
+    """The processes whose lease goes on, the longest running first; a SQLite file has one, which needs none."""
+    if connection.dialect.name == "sqlite":
+        return ()
+    own = select(func.count()).where(jobs.c.owner == processes.c.id, jobs.c.ended_at.is_(None)).scalar_subquery()
+    query = select(processes.c.id, processes.c.shards, processes.c.started_at, own).where(processes.c.until > NOW)
+    rows = connection.execute(query.order_by(processes.c.started_at, processes.c.id))
+    return [LiveProcess(*row) for row in rows]
 
 
 def live_jobs(connection: Connection, *, most: int) -> Sequence[LiveJob]:

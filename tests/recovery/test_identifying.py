@@ -12,8 +12,8 @@ PAUSE = 5
 
 
 async def test_processes_that_start_at_once_identify_one_after_another(tmp_path: Path, postgres_url: str) -> None:
-    options = {"database_url": postgres_url, "shards": 3, "identify_seconds": PAUSE}
-    async with Stage.open(tmp_path, **options) as stage, AsyncExitStack() as stack:
+    opened = Stage.open(tmp_path, database_url=postgres_url, shards=3, identify_seconds=PAUSE)
+    async with opened as stage, AsyncExitStack() as stack:
         bots = [await stack.enter_async_context(stage.bot(SHARD_COUNT="3", SHARD_IDS=str(shard))) for shard in range(3)]
         await stage.discord.wait_ready(timeout=PATIENCE)
         assert sorted(stage.discord.gateway.identifies) == [(0, 3), (1, 3), (2, 3)]

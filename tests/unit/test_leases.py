@@ -21,6 +21,7 @@ from bot.jobs.job import Job, Reason, Request, State, new_id
 from bot.jobs.leases import Leases
 from bot.jobs.lifecycle import Step
 from bot.jobs.waiting import Waiting
+from bot.operations.store import live_processes
 from providers.catalogue import DEMO
 from tests.clocks import NOON, Clock
 from tests.unit.test_worker import Discord
@@ -43,7 +44,7 @@ class Together:
     def process(self, name: str, *, length: timedelta = timedelta(seconds=30)) -> Leases:
         database = open_database(self.url)
         self.databases.append(database)
-        return Leases(database=database, clock=self.clock, name=name, length=length)
+        return Leases(database=database, clock=self.clock, name=name, shards="0 of 1", length=length)
 
     @property
     def database(self) -> Database:
@@ -193,6 +194,17 @@ async def test_of_jobs_that_have_ended_only_those_are_taken_up_that_want_somethi
     await together.database.write(partial(store.deliver_again, job=again, until=until, now=together.clock()))
     assert [job.id for job in await only.claim()] == [stale.id, late.id]
     assert await only.claim() == []
+
+
+async def test_operators_see_the_processes_that_live_and_their_open_jobs(together: Together) -> None:
+    both = [together.process("a"), together.process("b")]
+    for each in both:
+        await each.renew()
+    await together.accepted("b", count=2)
+    told = await together.database.read(live_processes)
+    assert [(each.id, each.shards, each.open_jobs) for each in told] == [("a", "0 of 1", 0), ("b", "0 of 1", 2)]
+    await both[1].hand_over()
+    assert [each.id for each in await together.database.read(live_processes)] == ["a"]
 
 
 async def test_one_process_is_the_first_and_all_know_how_many_they_are(together: Together) -> None:

@@ -28,7 +28,7 @@ from bot.operations.questions import NoAnswer, Question
 from bot.operations.readiness import Part, worker_trouble
 from bot.operations.recent_lines import RecentLines
 from bot.operations.serving import queue_age
-from bot.operations.store import CommunityUse, FailedJob, LiveJob, OpenJobs, Spending
+from bot.operations.store import CommunityUse, FailedJob, LiveJob, LiveProcess, OpenJobs, Spending
 from bot.settings import Settings
 from providers.catalogue import MODELS
 from providers.types import Cost, CostUnit
@@ -227,8 +227,16 @@ def an_overview(kept: Kept | None, *, name: str = "Here") -> Overview:
 
 def kept(**changed: object) -> Kept:
     nothing = Spending(said=(), unsaid=())
-    values: dict[str, object] = {"open": (), "live": (), "failed": (), "communities": (), "day": nothing}
-    return Kept(**{**values, "period": nothing, **changed})  # pyright: ignore[reportArgumentType] - as the fields are
+    values: dict[str, object] = {"processes": (), "open": (), "live": (), "failed": (), "communities": ()}
+    return Kept(**{**values, "day": nothing, "period": nothing, **changed})  # pyright: ignore[reportArgumentType] - as the fields are
+
+
+def test_the_page_shows_the_processes_where_several_share_the_work() -> None:
+    started_at = NOON - timedelta(hours=3)
+    page = overview_page(an_overview(kept(processes=[LiveProcess("0a1b", "0, 1 of 4", started_at, 12)])))
+    assert "<h2>Processes</h2>" in page
+    assert "0, 1 of 4" in page
+    assert "<h2>Processes</h2>" not in overview_page(an_overview(kept()))
 
 
 def test_the_page_escapes_what_others_have_written() -> None:

@@ -98,8 +98,7 @@ async def test_a_database_that_is_away_is_waited_for(
     await processes[0].write(lambda c: c.execute(text("ALTER TABLE remembered RENAME TO away")))
     with capture_logs() as lines:
         taking = asyncio.create_task(starts_of(processes[1]).take(7, bot_id=BOT))
-        while not lines:
-            await asyncio.sleep(0.01)
+        await asyncio.wait([taking], timeout=0.5)
         assert not taking.done()
         await processes[0].write(lambda c: c.execute(text("ALTER TABLE away RENAME TO remembered")))
         assert await taking
