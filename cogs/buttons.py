@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import discord
 import structlog
@@ -20,11 +19,11 @@ from bot.jobs import store
 from bot.jobs.job import Job
 from bot.languages import _
 from bot.services import Services
-from bot.tree import answer_error
 from cogs.admin.records import KeepButton, audit_page
 from cogs.feature import cancel_job
 from cogs.forms import Form, Forms, open_form
 from cogs.making import making_of
+from cogs.own_button import OwnButton
 from cogs.paging import PAGE_TEMPLATE, PageOf, turn_page
 from cogs.privacy import PrivacyButton
 from cogs.remaking import ask_to_delete, delete, edit, extend, make_again, refresh, use_other
@@ -37,35 +36,15 @@ log = structlog.stdlib.get_logger(__name__)
 _TEMPLATE = r"wan:(?P<action>[a-z]+):(?P<job>[0-9a-z]{12})"
 
 
-class JobButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=_TEMPLATE):
-    """Every button of ours: what it does, and for which job, stands in its custom id."""
+class JobButton(OwnButton, template=_TEMPLATE):
+    """Every button about a job: what it does, and for which."""
 
-    def __init__(self, button: discord.ui.Button[discord.ui.View], *, action: str, job_id: str) -> None:
-        super().__init__(button)
-        self.action = action
-        self.job_id = job_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the custom id."""
-        del interaction
-        assert isinstance(item, discord.ui.Button)  # noqa: S101 - for the type alone
-        return cls(item, action=match["action"], job_id=match["job"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the button says; discord.py would only log an error."""
-        try:
-            await self._act(interaction, interaction.client.services)
-        except Exception as error:  # noqa: BLE001 - every error becomes an answer, ours a line in the log
-            await answer_error(interaction, error)
-
-    async def _act(self, interaction: discord.Interaction[Any], services: Services) -> None:
-        act = _ACTIONS.get(self.action)
+    async def act(self, interaction: discord.Interaction[Any], services: Services) -> None:
+        """See ``OwnButton``."""
+        act = _ACTIONS.get(self.said["action"])
         if act is None:
             raise Refusal(_("This button is of an older version; it does nothing any more."))
-        await act(interaction, services, self.job_id)
+        await act(interaction, services, self.said["job"])
 
 
 async def _cancel(interaction: discord.Interaction[Any], services: Services, job_id: str) -> None:
@@ -133,29 +112,14 @@ _FORMS: Final[tuple[type[Form], ...]] = (ReportForm, ComposeForm, EditForm, Exte
 _LISTS: Final[Mapping[str, PageOf]] = {"audit": audit_page, "history": history_page}
 
 
-class PageButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=PAGE_TEMPLATE):
+class PageButton(OwnButton, template=PAGE_TEMPLATE):
     """Turns to another page of a list."""
 
-    def __init__(self, button: discord.ui.Button[discord.ui.View], *, what: str, skip: int, argument: str) -> None:
-        super().__init__(button)
-        self.what, self.skip, self.argument = what, skip, argument
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the custom id."""
-        del interaction
-        assert isinstance(item, discord.ui.Button)  # noqa: S101 - for the type alone
-        return cls(item, what=match["what"], skip=int(match["skip"]), argument=match["argument"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Show the other page."""
-        try:
-            page = await _LISTS[self.what](interaction, interaction.client.services, self.argument, self.skip)
-            await turn_page(interaction, page, what=self.what, argument=self.argument, skip=self.skip)
-        except Exception as error:  # noqa: BLE001 - every error becomes an answer, ours a line in the log
-            await answer_error(interaction, error)
+    async def act(self, interaction: discord.Interaction[Any], services: Services) -> None:
+        """See ``OwnButton``."""
+        what, argument, skip = self.said["what"], self.said["argument"], int(self.said["skip"])
+        page = await _LISTS[what](interaction, services, argument, skip)
+        await turn_page(interaction, page, what=what, argument=argument, skip=skip)
 
 
 async def setup(bot: commands.Bot) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import discord
 from discord import app_commands
@@ -13,8 +12,9 @@ from bot.delivery.words import credits_text
 from bot.languages import _, ngettext
 from bot.privacy.exports import Export
 from bot.services import Services
-from bot.tree import answer_error, answer_privately
+from bot.tree import answer_privately
 from cogs.feature import Feature
+from cogs.own_button import OwnButton
 
 _CUSTOM_ID: Final = "wan-privacy:{action}"
 _TEMPLATE: Final = r"wan-privacy:(?P<action>export|ask|delete|keep)"
@@ -32,28 +32,12 @@ class PrivacyCommands(Feature):
         await answer_privately(interaction, text, view=view)
 
 
-class PrivacyButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=_TEMPLATE):
+class PrivacyButton(OwnButton, template=_TEMPLATE):
     """The buttons of the answer. It is seen by one member alone, so who presses them is whom they are about."""
 
-    def __init__(self, button: discord.ui.Button[discord.ui.View], *, action: str) -> None:
-        super().__init__(button)
-        self.action = action
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the custom id."""
-        del interaction
-        assert isinstance(item, discord.ui.Button)  # noqa: S101 - for the type alone
-        return cls(item, action=match["action"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the button says."""
-        try:
-            await _ACTIONS[self.action](interaction, interaction.client.services)
-        except Exception as error:  # noqa: BLE001 - every error becomes an answer, ours a line in the log
-            await answer_error(interaction, error)
+    async def act(self, interaction: discord.Interaction[Any], services: Services) -> None:
+        """See ``OwnButton``."""
+        await _ACTIONS[self.said["action"]](interaction, services)
 
 
 def privacy_text(keep_days: int) -> str:

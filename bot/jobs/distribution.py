@@ -81,6 +81,13 @@ class Distribution:
         waited = self.area_to(age) - self.area_to(running_at) - done * (age - running_at)
         return max(0.0, waited) / (1 - done)
 
+    def share_since(self, running_at: float, age: float) -> float:
+        """The share that has finished by an age, of those that still ran at an earlier one."""
+        done = self.share_by(running_at)
+        if 1 - done < _NOBODY:
+            return share_of_unknown_since(running_at, age)
+        return (self.share_by(age) - done) / (1 - done)
+
     def _before(self, age: float) -> int | None:
         """The number of the last point up to an age; None: it lies outside."""
         if age <= self.ages[0] or age >= self.ages[-1]:
@@ -103,6 +110,11 @@ def expected_wait_of_unknown(running_at: float, age: float) -> float:
     """The same where nothing was learned: what has taken long is thought to take as long again."""
     before = running_at + _UNKNOWN
     return age - running_at - before * math.log((age + _UNKNOWN) / before)
+
+
+def share_of_unknown_since(running_at: float, age: float) -> float:
+    """The share that has finished by an age, likewise."""
+    return (age - running_at) / (age + _UNKNOWN)
 
 
 def learned(observations: Sequence[Observation]) -> Distribution:

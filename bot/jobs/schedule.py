@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.jobs.distribution import expected_wait_of_unknown
+from bot.jobs.distribution import expected_wait_of_unknown, share_of_unknown_since
 from bot.jobs.durations import Outlook
 
 #: seconds; the first look when nothing is known about how long it takes
@@ -86,13 +86,17 @@ def next_look(situation: Situation, *, chance: float) -> NextLook:
 
 
 def worth_of_look(outlook: Outlook | None, *, running_at: float, age: float) -> float:
-    """How many seconds a job has waited, done, on average: where looks are scarce, the highest goes first.
+    """Where looks are scarce, the job goes first whose look is worth most.
 
-    ``running_at`` is the age at which it was last looked at.
+    That is the seconds for which it has waited, done, on average, times the square of the likelihood that it is done:
+    a look that finds it running is lost to all others. ``running_at`` is the age at which it was last looked at.
     """
     if outlook is None:
-        return expected_wait_of_unknown(running_at, age)
-    return outlook.distribution.expected_wait(running_at, age)
+        wait, likelihood = expected_wait_of_unknown(running_at, age), share_of_unknown_since(running_at, age)
+    else:
+        known = outlook.distribution
+        wait, likelihood = known.expected_wait(running_at, age), known.share_since(running_at, age)
+    return wait * likelihood**2
 
 
 def _planned(situation: Situation, chance: float) -> NextLook | None:

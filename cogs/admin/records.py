@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import discord
 from discord import app_commands
@@ -16,8 +15,9 @@ from bot.delivery.words import LONGEST_MESSAGE, disarmed, member_text, relative_
 from bot.errors import Refusal
 from bot.languages import _, ngettext
 from bot.services import Services
-from bot.tree import answer_error, answer_privately
+from bot.tree import answer_privately
 from cogs.admin.deciding import Deciding, actor_of
+from cogs.own_button import OwnButton
 from cogs.paging import Page, answer_page
 
 #: rows of the audit in one answer
@@ -127,30 +127,14 @@ class OptionModeration(Deciding):
         await answer_privately(interaction, "\n".join(lines))
 
 
-class KeepButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"wan-keep:(?P<days>[0-9]{1,4})"):
+class KeepButton(OwnButton, template=r"wan-keep:(?P<days>[0-9]{1,4})"):
     """Says yes to keeping things for a shorter time."""
 
-    def __init__(self, button: discord.ui.Button[discord.ui.View], *, days: int) -> None:
-        super().__init__(button)
-        self.days = days
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the custom id."""
-        del interaction
-        assert isinstance(item, discord.ui.Button)  # noqa: S101 - for the type alone
-        return cls(item, days=int(match["days"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Decide it."""
-        deciding = Deciding(interaction.client.services)
-        try:
-            change = await deciding.services.decisions.keep_for(actor_of(interaction), self.days or None)
-            await deciding.decided(interaction, change, "`keep_days`")
-        except Exception as error:  # noqa: BLE001 - every error becomes an answer, ours a line in the log
-            await answer_error(interaction, error)
+    async def act(self, interaction: discord.Interaction[Any], services: Services) -> None:
+        """See ``OwnButton``."""
+        deciding = Deciding(services)
+        change = await deciding.services.decisions.keep_for(actor_of(interaction), int(self.said["days"]) or None)
+        await deciding.decided(interaction, change, "`keep_days`")
 
 
 def keep_question(days: int) -> discord.ui.View:

@@ -70,7 +70,9 @@ def owner_of(stage: Stage, run: Interaction) -> str | None:
 async def ask_posted(stage: Stage) -> Interaction:
     """A job whose video stands in the channel, while its process still waits to hear so."""
     stage.discord.faults.add("POST", "/channels/*/messages", Delay(_UNHEARD, after=True))
-    posted = await stage.ask_vendor("posted")
+    # a member has three jobs at once, which Alice will need
+    bob = stage.guild.add_member("bob")
+    posted = await stage.ask("posted", member=bob, model="pixeldojo/wan-2.2-standard")
     await stage.reached(posted, State.RUNNING)
     stage.vendor.finish(stage.vendor.submissions[-1].job_id)
     await until(lambda: stage.videos(posted), lambda: stage.vendor.calls)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.jobs.distribution import Distribution, expected_wait_of_unknown, learned
+from bot.jobs.distribution import Distribution, expected_wait_of_unknown, learned, share_of_unknown_since
 from bot.jobs.planning import best_looks, expected_looks
 
 #: half of the jobs finish evenly from 10 to 20 s, half from 20 to 40 s
@@ -39,6 +39,8 @@ def test_an_age_is_found_by_the_share_that_has_finished(share: float, age: float
 def test_of_those_that_still_run_the_rest_counts_as_all() -> None:
     assert BENT.age_by(0.5, running_at=20.0) == pytest.approx(30.0)
     assert BENT.age_by(0.9, running_at=0.0) == pytest.approx(36.0)
+    assert BENT.share_since(20.0, 30.0) == pytest.approx(0.5)
+    assert BENT.share_since(0.0, 36.0) == pytest.approx(0.9)
 
 
 def test_the_expected_wait_is_the_time_since_the_end_times_its_likelihood() -> None:
@@ -51,8 +53,9 @@ def test_the_expected_wait_is_the_time_since_the_end_times_its_likelihood() -> N
     assert BENT.expected_wait(0.0, 60.0) - BENT.expected_wait(0.0, 50.0) == pytest.approx(10.0)
 
 
-def test_past_everything_that_was_learned_the_wait_is_that_of_a_stranger() -> None:
+def test_past_everything_that_was_learned_a_job_is_a_stranger() -> None:
     assert BENT.expected_wait(50.0, 80.0) == expected_wait_of_unknown(50.0, 80.0) > 0
+    assert BENT.share_since(50.0, 80.0) == share_of_unknown_since(50.0, 80.0) > 0
 
 
 @given(running_at=st.floats(0.0, 5000.0), passed=st.floats(0.0, 5000.0), more=st.floats(0.0, 1000.0))
