@@ -1,6 +1,6 @@
 # Everything sets itself up: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help setup playground demo run test test-browser soak bench check audit secrets texts format clean
+.PHONY: help setup playground demo run test test-browser soak several bench check audit secrets texts format clean
 
 TOOLS := .tools
 # uv from the PATH when there is one, else one of our own below this folder
@@ -38,6 +38,9 @@ test-browser: setup ## walk through the playground and the operator's page in Ch
 
 soak: setup ## kill bots 300 times at random instants, and check their books (ARGS="--kills 50 --seed 7")
 	@$(RUN) python -m tests.recovery.soak $(ARGS)
+
+several: setup ## kill one of three processes every ten seconds while members ask for 300 videos (ARGS="--jobs 60 --seed 7")
+	@$(RUN) python -m tests.recovery.several $(ARGS)
 
 bench: setup ## measure beside naive baselines: a table and bench/results.json (ARGS="--rows command,start --runs 3")
 	@$(RUN) python -m bench $(ARGS)

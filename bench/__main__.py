@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bench import command, delivery, growth, ledger, many, seeing, simulated, start
+from bench import command, delivery, growth, ledger, many, seeing, several, sharing, simulated, start
 from bench.machine import noise
 from bench.table import Reading, rows_of, table
 
@@ -25,9 +25,11 @@ FAMILIES: Final[dict[str, Measure]] = {
     "start": start.measure,
     "ledger": ledger.measure,
     "growth": growth.measure,
+    "several": several.measure,
     "many": many.measure,
     "delivery": delivery.measure,
     "seeing": seeing.measure,
+    "sharing": sharing.measure,
 }
 #: these find the same in each run
 _ALIKE: Final = frozenset({"simulated"})

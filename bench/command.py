@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
-from bench.process import WATCHED, Program, until
+from bench.process import WANBOT, WATCHED, Program, until
 from bench.start import BARE
 from bench.table import Reading, Target, percentile
 from tests.imitations.discord_server import Channel, Interaction, Member
@@ -20,22 +20,16 @@ _MODEL: Final = "pixeldojo/wan-2.2-standard"
 
 
 async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
-    """Send the same commands to the bot and to a bare one, in turn."""
+    """Send the same commands to the bot and to a bare one, in turn; then to the bot under watch, which slows it."""
     members = 2 if is_tiny else 10
     watch = folder / "watch.jsonl"
-    async with Stage.open(folder) as stage:
-        stage.vendor.credits = 1_000_000
-        settings = {**stage.settings, "WATCH": str(watch)}
-        async with Program(*WATCHED, folder=folder, settings=settings) as bot:
-            await _served(stage, bot)
-            ours = await _rounds(stage, members, model=_MODEL)
-            # the watch writes once a second
-            await asyncio.sleep(1.2)
+    ours = await _ours(folder / "ours", members, *WANBOT)
     async with Stage.open(folder / "bare") as stage:
         settings = {**stage.settings, "BARE_DATABASE": str(folder / "bare.db")}
         async with Program(*BARE, folder=folder, settings=settings) as bare:
             await _served(stage, bare)
             theirs = await _rounds(stage, members)
+    await _ours(folder / "watched", members, *WATCHED, WATCH=str(watch))
     blocks = _blocks(watch)
     return [
         Reading(
@@ -54,6 +48,15 @@ async def measure(folder: Path, *, is_tiny: bool) -> list[Reading]:
             row="longest block of the event loop meanwhile", unit="ms", value=1000 * max(blocks), target=Target(most=50)
         )
     ]
+
+
+async def _ours(folder: Path, members: int, *program: str, **settings: str) -> Sequence[float]:
+    folder.mkdir()
+    async with Stage.open(folder) as stage:
+        stage.vendor.credits = 1_000_000
+        async with Program(*program, folder=folder, settings={**stage.settings, **settings}) as bot:
+            await _served(stage, bot)
+            return await _rounds(stage, members, model=_MODEL)
 
 
 async def _served(stage: Stage, program: Program) -> None:

@@ -21,7 +21,7 @@ from bot.database.migrate import migrate
 _PRICE: Final = 3
 _ACCOUNTS: Final = 1000
 #: so many units of work wait at the same time, as many as may share a commit
-_TOGETHER: Final = 64
+TOGETHER: Final = 64
 _READS: Final = 50
 #: so many entries are inserted in one statement
 _CHUNK: Final = 100_000
@@ -67,10 +67,10 @@ async def _booked(path: Path, pairs: int) -> tuple[float, float, float]:
     await asyncio.to_thread(migrate, url, now=now)
     database = open_database(url)
     try:
-        members = [await database.write(partial(_member, number=number, now=now)) for number in range(_TOGETHER)]
+        members = [await database.write(partial(rich_member, number=number, now=now)) for number in range(TOGETHER)]
         first = time.monotonic_ns()
         alone = await _timed(database, members, range(first, first + pairs), at_once=1)
-        together = await _timed(database, members, range(first + pairs, first + 4 * pairs), at_once=_TOGETHER)
+        together = await _timed(database, members, range(first + pairs, first + 4 * pairs), at_once=TOGETHER)
         begun = time.perf_counter()
         for _ in range(_READS):
             await database.read(lambda c: ledger.account_if_any(c, 7, 0))
@@ -79,7 +79,8 @@ async def _booked(path: Path, pairs: int) -> tuple[float, float, float]:
         await database.close()
 
 
-def _member(connection: Connection, *, number: int, now: datetime) -> int:
+def rich_member(connection: Connection, *, number: int, now: datetime) -> int:
+    """The account of a member who can pay for everything here."""
     account = ledger.account_of(connection, 7, number)
     ledger.grant(connection, account, 1_000_000, now=now)
     return account.id
@@ -90,17 +91,22 @@ async def _timed(database: Database, members: list[int], numbers: range, *, at_o
 
     async def pair(number: int) -> None:
         async with room:
-            account_id, job_id, now = members[number % len(members)], f"{number % 2**64:x}", datetime.now(UTC)
-
-            def hold(connection: Connection) -> None:
-                ledger.hold(connection, ledger.locked(connection, account_id), _PRICE, job_id=job_id, now=now)
-
-            await database.write(hold)
-            await database.write(partial(ledger.settle, job_id=job_id, now=now))
+            await book_pair(database, members[number % len(members)], f"{number % 2**64:x}")
 
     begun = time.perf_counter()
     await asyncio.gather(*(pair(number) for number in numbers))
     return len(numbers) / (time.perf_counter() - begun)
+
+
+async def book_pair(database: Database, account_id: int, job_id: str) -> None:
+    """Hold the price of a job, and settle it."""
+    now = datetime.now(UTC)
+
+    def hold(connection: Connection) -> None:
+        ledger.hold(connection, ledger.locked(connection, account_id), _PRICE, job_id=job_id, now=now)
+
+    await database.write(hold)
+    await database.write(partial(ledger.settle, job_id=job_id, now=now))
 
 
 def fill(path: Path, entries: int) -> None:

@@ -183,6 +183,26 @@ def least_lag(seconds: Sequence[float], looks: float) -> float:
     return fewer[1] + part * (more[1] - fewer[1])
 
 
+def least_shared_lag(seconds: Sequence[float], *, in_flight: int, per_minute: int) -> float:
+    """The least mean lag, in seconds, where so many jobs are always in flight and share a budget.
+
+    With more looks at each it could be smaller, but for the budget: each job costs a submission besides its looks, so
+    only so many end in a minute, and each of those in flight stays there for as long (Little's law).
+    """
+
+    def shared(looks: float) -> float:
+        return in_flight * (1 + looks) * _WINDOW / per_minute - fmean(seconds)
+
+    few, many = 1.0, float(per_minute)
+    for _ in range(20):
+        looks = (few + many) / 2
+        if least_lag(seconds, looks) > shared(looks):
+            few = looks
+        else:
+            many = looks
+    return shared(many)
+
+
 def _best(seconds: Sequence[float], worth: float) -> tuple[float, float]:
     """Looks and lag of the best schedule when a look is worth so many seconds of lag."""
     count = len(seconds)

@@ -138,6 +138,10 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def _limit(value: object) -> object:
+    return None if value == "unlimited" else value
+
+
 def _boolean(value: object) -> object:
     words = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "on": True, "off": False}
     if isinstance(value, str):
@@ -149,7 +153,7 @@ def _boolean(value: object) -> object:
 
 Secret = Annotated[SecretStr, AfterValidator(_token)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-RequestsPerMinute = Annotated[int, Field(ge=1, le=100_000)]
+RequestsPerMinute = Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, BeforeValidator(_limit)]
 
 
 class Settings(BaseModel):

@@ -319,7 +319,7 @@ class Making:
     async def _remember_card(self, interaction: discord.Interaction[Any], job: Job, message_id: int) -> None:
         place = {"channel_id": interaction.channel_id or job.channel_id, "message_id": message_id}
         await self._services.database.write(partial(store.store_card, job_id=job.id, **place))
-        self._services.worker.wake()
+        self._services.worker.wake_soon()
 
 
 def making_of(interaction: discord.Interaction[Any]) -> Making:

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -146,8 +146,9 @@ def postgres_server(quick_folder: Path) -> Iterator[PostgresServer]:
 class PostgresServer:
     """A PostgreSQL that listens on a socket in its own folder only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] = _SETTINGS) -> None:
         self._folder = folder
+        self._settings = settings
         self._log = folder / "postgres.log"
         self._names = (f"other_{number}" for number in count())
         self._process: subprocess.Popen[bytes] | None = None
@@ -158,6 +159,12 @@ class PostgresServer:
     def url(self) -> str:
         """The migrated database."""
         return self._url("wanbot")
+
+    @property
+    def pid(self) -> int:
+        """The process that starts all others of the server."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         installed = _installed()
@@ -170,7 +177,7 @@ class PostgresServer:
         options = ["-U", "postgres", "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"]
         made = self._launch(installed / "bin/initdb", *place, *options)
         assert made.wait(_PATIENCE) == 0, self._log.read_text()
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         self._process = self._launch(installed / "bin/postgres", *place, "-k", self._folder, *settings)
         self._wait(self._process)
         self._execute("postgres", "CREATE DATABASE wanbot")

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 T = TypeVar("T")
 
@@ -56,8 +56,11 @@ def open_database(url: str) -> Database:
     return SqliteDatabase(parsed) if parsed.get_backend_name() == "sqlite" else PostgresDatabase(parsed)
 
 
-def sync_engine(url: URL, *, begin: str = "BEGIN IMMEDIATE") -> Engine:
-    """Make an engine of plain connections, each with the settings that the books rely on."""
+def sync_engine(url: URL, *, begin: str = "BEGIN IMMEDIATE", pool: type[Pool] = NullPool) -> Engine:
+    """Make an engine of plain connections, each with the settings that the books rely on.
+
+    ``pool`` says what becomes of SQLite's connections when they are given back: by default they are closed.
+    """
     if url.get_backend_name() != "sqlite":
         postgres = url.set(drivername="postgresql+psycopg")
         patience = {"connect_timeout": _BUSY_TIMEOUT}
@@ -73,7 +76,7 @@ def sync_engine(url: URL, *, begin: str = "BEGIN IMMEDIATE") -> Engine:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url.set(drivername="sqlite+pysqlite"),
-        poolclass=NullPool,
+        poolclass=pool,
         hide_parameters=_HIDE,
         # we say BEGIN ourselves: the driver would begin late, and never around CREATE TABLE
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_TIMEOUT},
@@ -89,7 +92,8 @@ class SqliteDatabase:
     def __init__(self, url: URL) -> None:
         self._engine = sync_engine(url)
         self._writer = _Writer(self._engine)
-        self._reading = sync_engine(url, begin="BEGIN")
+        # kept open: opening a connection takes longer than most reads
+        self._reading = sync_engine(url, begin="BEGIN", pool=QueuePool)
         event.listen(self._reading, "connect", _refuse_changes)
         self._readers = ThreadPoolExecutor(_READERS, "database-reader")
 
@@ -150,17 +154,19 @@ class _Unit:
         Raises the failure when there is no savepoint left to go back to: SQLite gives up the whole
         transaction when the disk is full or broken, and with it what others have done in it.
         """
-        savepoint = connection.begin_nested()
+        # as plain text: SQLAlchemy puts its own savepoints together anew each time
+        connection.exec_driver_sql("SAVEPOINT unit")
         try:
             self._result = self._work(connection)
         except BaseException as error:  # noqa: BLE001 - the caller gets it
             self._failure = error
             try:
-                savepoint.rollback()
+                connection.exec_driver_sql("ROLLBACK TO unit")
+                connection.exec_driver_sql("RELEASE unit")
             except DBAPIError:
                 raise error from None
         else:
-            savepoint.commit()
+            connection.exec_driver_sql("RELEASE unit")
 
     def run_alone(self, connection: Connection) -> None:
         """Run in a transaction of its own, which needs no savepoint.

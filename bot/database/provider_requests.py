@@ -26,7 +26,7 @@ _LOCK: Final = 20
 _LOCK_TIMEOUT: Final = "3s"
 _IDLE_TIMEOUT: Final = "2s"
 #: seconds that a request may take beyond what it should, until nobody waits for its end any more
-GRACE: Final = 30.0
+GRACE: Final = 15.0
 #: seconds until it is looked again whether one of the requests under way has ended
 _AGAIN: Final = 0.1
 #: seconds that a submission may be late for the room that it waited for

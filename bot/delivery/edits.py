@@ -12,6 +12,8 @@ from bot.delivery.budget import PASSING, edit_at
 from bot.delivery.cards import Card
 from bot.jobs.job import Job, State
 
+#: shown only when they take longer than ``PASSING``
+_MOMENTARY: Final = frozenset({State.SUBMITTING, State.DELIVERING})
 #: so many ends are remembered; old news are seconds late, never hours
 _REMEMBERED: Final = 200
 
@@ -75,7 +77,7 @@ class Edits:
             self._wanted.pop(job.id, None)
             return
         edit = Edit(job, card, is_transition=coming is None or job.version != coming.version)
-        if job.state is State.SUBMITTING:
+        if job.state in _MOMENTARY:
             # it mostly passes in a moment, and would cost the edit that the next state needs
             edit.not_before = self._clock() + PASSING
         self._wanted[job.id] = edit

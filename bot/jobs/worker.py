@@ -34,6 +34,8 @@ log = structlog.stdlib.get_logger(__name__)
 _PAUSES: Final = "pauses"
 #: seconds between two looks whether the lease was renewed
 _WITHOUT_LEASE: Final = 1.0
+#: jobs that are accepted within it are begun together
+_TOGETHER: Final = timedelta(seconds=0.2)
 #: a clock that goes back by more than this was set
 _SET_BACK: Final = timedelta(minutes=1)
 
@@ -99,6 +101,11 @@ class Worker:
     def wake(self) -> None:
         """The queue has changed: a job was accepted, cancelled, or got its card."""
         self._waiting.wake()
+        self._wake.set()
+
+    def wake_soon(self) -> None:
+        """A job has got its card. Whoever asked in the same moment is answered before any of them is begun."""
+        self._waiting.look_by(self._clock() + _TOGETHER)
         self._wake.set()
 
     def resume(self, job: Job) -> None:

@@ -12,21 +12,17 @@ async with Stage.open(tmp_path) as stage:
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import json
-import os
-import signal
 import sqlite3
-import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.pool import NullPool
@@ -38,70 +34,21 @@ from bot.jobs import store
 from bot.jobs.job import Job, State
 from tests.imitations.discord_server import Channel, DiscordServer, Guild, Interaction, Member, Message
 from tests.imitations.pixeldojo import PixelDojoImitation, Submission
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from tests.programs import PATIENCE, Program, until
 
 T = TypeVar("T")
 
-ROOT: Final = Path(__file__).parents[2]
-#: seconds; long enough for a machine that does much else
-PATIENCE: Final = 40.0
-#: what a child must know of where it runs; nothing of the settings of whoever runs the tests
-_KEPT: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 
+class BotProcess(Program):
+    """``wanbot run``; killed with its context, if it didn't end before."""
 
-async def until(
-    predicate: Callable[[], T | None], what: Callable[[], object], *, within: float = PATIENCE, pace: float = 0.02
-) -> T:
-    """Ask every ``pace`` seconds until there is an answer. Raises ``TimeoutError``, which tells what there is."""
-    deadline = time.monotonic() + within
-    while not (value := predicate()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within} s: {what()}")
-        await asyncio.sleep(pace)
-    return value
-
-
-class BotProcess:
-    """``wanbot run`` as a child process; its end is the end of the context, if it didn't come before."""
-
-    def __init__(self, *, folder: Path, settings: dict[str, str], log: Path) -> None:
-        self._folder = folder
-        self._settings = settings
-        self._log = log
-        self._process: asyncio.subprocess.Process | None = None
-        #: where its input comes from; a terminal, perhaps
-        self.stdin = asyncio.subprocess.DEVNULL
-        self.started_at = 0.0
-
-    async def __aenter__(self) -> Self:
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        # its folder has no .env, and it must find the code all the same
-        environment = {**kept, "PYTHONPATH": str(ROOT), "LOG_FORMAT": "json", **self._settings}
-        self.started_at = time.monotonic()
-        with self._log.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bot", "run"),
-                cwd=self._folder,
-                env=environment,
-                stdin=self.stdin,
-                stdout=log,
-                stderr=log,
-            )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.kill()
-        if kind is not None:
-            print(f"--- {self._log.name}\n{self._log.read_text()}")  # noqa: T201 - pytest shows it with the failure
+    def __init__(self, *, folder: Path, settings: Mapping[str, str], log: Path) -> None:
+        super().__init__("-m", "bot", "run", folder=folder, settings=settings, log=log)
 
     @property
     def lines(self) -> list[str]:
         """Everything it wrote so far."""
-        return self._log.read_text().splitlines()
+        return self.text.splitlines()
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -129,49 +76,11 @@ class BotProcess:
         return time.monotonic() - self.started_at
 
     @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._running.pid
-
-    @property
     def peak_memory(self) -> int:
         """The most bytes of memory that it has had so far, its children not counted; 0 where only Linux would tell."""
         status = Path(f"/proc/{self.pid}/status")
         lines = status.read_text().splitlines() if status.exists() else []
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the process has ended."""
-        return self._running.returncode is not None
-
-    async def exit_code(self, within: float = PATIENCE) -> int:
-        """Wait for its end."""
-        async with asyncio.timeout(within):
-            return await self._running.wait()
-
-    async def terminate(self, within: float = PATIENCE) -> tuple[int, float]:
-        """Send SIGTERM and wait; gives the exit code and the seconds that it took."""
-        begun = time.monotonic()
-        self._running.send_signal(signal.SIGTERM)
-        return await self.exit_code(within), time.monotonic() - begun
-
-    async def kill(self) -> None:
-        """End it at once, as ``kill -9`` does; nothing happens if it has ended already."""
-        self.send(signal.SIGKILL)
-        await self._running.wait()
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal and wait for nothing; nothing happens if it has ended already."""
-        if self._running.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                # not through asyncio: it would look whether the process has ended, and so be the one to hear of it
-                os.kill(self._running.pid, number)
-
-    @property
-    def _running(self) -> asyncio.subprocess.Process:
-        assert self._process is not None
-        return self._process
 
 
 @lru_cache(maxsize=4)

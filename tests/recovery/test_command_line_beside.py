@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bot.jobs.job import Reason, State
 from tests.imitations.discord_server import Message
-from tests.recovery.processes import ROOT, Stage, until
+from tests.programs import ROOT
+from tests.recovery.processes import Stage, until
 
 
 async def wanbot(stage: Stage, *arguments: str) -> str:

@@ -32,7 +32,8 @@ from bot.media.workers import MediaWorkers
 from providers.links import LinkFailed
 from tests.clocks import NOON
 from tests.imitations.pixeldojo import Fault, PixelDojoImitation, Route
-from tests.recovery.processes import PATIENCE, ROOT, BotProcess, Stage
+from tests.programs import ROOT
+from tests.recovery.processes import PATIENCE, BotProcess, Stage
 
 MEMBERS = 5
 BOOKINGS, AT_ONCE = 60, 3

@@ -27,7 +27,8 @@ from tests.clocks import NOON
 from tests.discord.worlds import enforce_nonces, harden, list_as_discord, picture
 from tests.imitations.discord_server import Delay, Interaction
 from tests.imitations.pixeldojo import HANG_AFTER_JOB, PixelDojoImitation, Route
-from tests.recovery.processes import ROOT, Stage, until
+from tests.programs import ROOT
+from tests.recovery.processes import Stage, until
 from tests.recovery.test_sweep import NEVER, Fuse, Life, go_on, life
 
 T = TypeVar("T")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -89,6 +90,24 @@ def test_a_card_that_shows_it_already_needs_no_edit(clock: Clock) -> None:
     edits.want(JOB, saying("2"))
     edits.want(JOB, saying("1"))
     assert edits.take_due() == [], "back to what it shows"
+
+
+@pytest.mark.parametrize("state", [State.SUBMITTING, State.DELIVERING])
+def test_what_passes_in_a_moment_is_not_shown(clock: Clock, state: State) -> None:
+    edits, passing = opened(clock), replace(JOB, state=state)
+    edits.want(passing, saying("1"))
+    assert sent(edits) == []
+    edits.want(ended(passing), saying("2"))
+    assert sent(edits) == ["2"]
+    assert edits.seconds_to_next() is None
+
+
+@pytest.mark.parametrize("state", [State.SUBMITTING, State.DELIVERING])
+def test_what_takes_longer_than_a_moment_is_shown(clock: Clock, state: State) -> None:
+    edits = opened(clock)
+    edits.want(replace(JOB, state=state), saying("1"))
+    clock.advance(edits.seconds_to_next() or 0)
+    assert sent(edits) == ["1"]
 
 
 def test_one_edit_of_a_channel_is_under_way_at_a_time(clock: Clock) -> None:

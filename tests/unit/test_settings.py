@@ -129,6 +129,7 @@ def test_the_database_is_beside_the_other_data_unless_it_is_named() -> None:
         ("VTRIX_BASE_URL", "http://[::1]:9000", "http://[::1]:9000"),
         ("PIXWITH_REQUESTS_PER_MINUTE", "1", 1),
         ("PIXELDOJO_REQUESTS_PER_MINUTE", "60", 60),
+        ("PIXAZO_REQUESTS_PER_MINUTE", "unlimited", None),
         ("PIXELDOJO_USD_PER_CREDIT", "0.04", Decimal("0.04")),
         ("VTRIX_BODY_SHAPE", "wrapped", "wrapped"),
         ("PIXAZO_KF2V_PATH", "/wan/kf2v", "/wan/kf2v"),

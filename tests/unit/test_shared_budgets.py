@@ -169,27 +169,32 @@ async def test_three_processes_ask_at_once_what_one_may(postgres_url: str) -> No
 
 async def test_a_submission_goes_before_the_looks_of_other_processes(postgres_url: str) -> None:
     vendor = Vendor()
-    async with processes(postgres_url, 3, per_minute=1, window=0.5) as (one, two, three):
-        await vendor.ask(one.budget)
+    async with processes(postgres_url, 3) as (one, two, three):
+        await nobody_goes(three, seconds=1.5)
         async with asyncio.TaskGroup() as group:
             for each in (one, two):
                 group.create_task(vendor.ask(each.budget))
             # until both looks know that they have to wait
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
             group.create_task(vendor.ask(three.budget, Priority.SUBMIT))
-    priorities = [sent.priority for sent in vendor.requests]
-    assert priorities == [Priority.POLL, Priority.SUBMIT, Priority.POLL, Priority.POLL]
+    assert [sent.priority for sent in vendor.requests] == [Priority.SUBMIT, Priority.POLL, Priority.POLL]
+
+
+async def nobody_goes(process: Process, *, seconds: float) -> None:
+    """Keep all processes away from the vendor."""
+    process.budgets.hold(VENDOR, seconds)
+    await process.budgets.close()
 
 
 async def test_a_submission_of_the_same_process_overtakes_a_look_that_waits(postgres_url: str) -> None:
     vendor = Vendor()
-    async with processes(postgres_url, 2, per_minute=1, window=0.5) as (one, two):
-        await vendor.ask(one.budget)
+    async with process(postgres_url, concurrency=1) as one:
+        await nobody_goes(one, seconds=1.5)
         async with asyncio.TaskGroup() as group:
-            group.create_task(vendor.ask(two.budget))
-            await asyncio.sleep(0.2)
-            group.create_task(vendor.ask(two.budget, Priority.SUBMIT))
-    assert [sent.priority for sent in vendor.requests[1:]] == [Priority.SUBMIT, Priority.POLL]
+            group.create_task(vendor.ask(one.budget))
+            await asyncio.sleep(0.1)
+            group.create_task(vendor.ask(one.budget, Priority.SUBMIT))
+    assert [sent.priority for sent in vendor.requests] == [Priority.SUBMIT, Priority.POLL]
 
 
 async def test_what_a_vendor_asks_one_process_to_wait_all_wait(postgres_url: str) -> None:

@@ -388,6 +388,27 @@ async def test_a_card_is_asked_for_again_only_when_its_place_has_changed(works: 
     assert [job_id for job_id, state in works.discord.shown if state is State.QUEUED] == []
 
 
+async def test_jobs_that_get_their_cards_in_one_moment_are_begun_together(works: Works) -> None:
+    worker = works.worker()
+    # the queue is empty, and nothing has changed
+    await worker.run_once()
+    working = asyncio.create_task(worker.run())
+    for number in (1, 2):
+        await works.accept(number)
+        worker.wake_soon()
+        await asyncio.sleep(0.02)
+    assert works.vendor.submissions == 0
+    works.clock.advance(1)
+    worker.wake_soon()
+    for _ in range(4000):
+        if works.vendor.submissions == 2:
+            break
+        await asyncio.sleep(0.005)
+    assert works.vendor.submissions == 2
+    await worker.stop(patience=5)
+    await working
+
+
 # --- delivering -------------------------------------------------------------------------------------
 
 
