@@ -134,7 +134,8 @@ async def _costs_of_videos(server: PostgresServer, folder: Path, videos: int) ->
     place.mkdir(parents=True)
     async with Stage.open(place, database_url=server.url) as stage:
         stage.vendor.credits, stage.vendor.polls = 1_000_000, 0
-        async with Program(*WANBOT, folder=place, settings=stage.settings) as bot:
+        settings = {**stage.settings, "DEFAULT_ALLOWANCE": "1000000"}
+        async with Program(*WANBOT, folder=place, settings=settings) as bot:
             await bot.says('"ready"')
             await _make(stage, videos)
             before = _spent(server, bot.pid)

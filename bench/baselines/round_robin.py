@@ -10,36 +10,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import time
 from collections import deque
 from typing import Any
 
 import aiohttp
 
-_WINDOW = 60.0
-
-
-class Budget:
-    """So many requests in any 60 s; one counts until a minute after its end, for it arrives in between."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._ended = deque([float("-inf")] * per_minute, maxlen=per_minute)
-
-    async def room(self) -> None:
-        """Wait until one more may be made."""
-        await asyncio.sleep(max(0.0, self._ended[0] + _WINDOW - time.monotonic()))
-
-    def made(self) -> None:
-        """One has ended."""
-        self._ended.append(time.monotonic())
+#: of the time from one request to the next, for what the network takes now and then
+_SLACK = 1.02
 
 
 async def serve(url: str, in_flight: int, per_minute: int) -> None:
-    """Keep so many jobs in flight."""
-    budget, turns = Budget(per_minute), deque[str]()
+    """Keep so many jobs in flight, with requests at equal distances."""
+    turns = deque[str]()
+    loop = asyncio.get_running_loop()
+    due = loop.time()
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {os.environ['VENDOR_KEY']}"}) as session:
         while True:
-            await budget.room()
+            await asyncio.sleep(due - loop.time())
+            due = max(due, loop.time()) + _SLACK * 60 / per_minute
             if len(turns) < in_flight:
                 body = {"prompt": "a cat"}
                 turns.append((await _asked(session.post(f"{url}/models/wan-2.2-standard/run", json=body)))["jobId"])
@@ -47,7 +35,6 @@ async def serve(url: str, in_flight: int, per_minute: int) -> None:
                 job = turns.popleft()
                 if (await _asked(session.get(f"{url}/jobs/{job}")))["status"] != "completed":
                     turns.append(job)
-            budget.made()
 
 
 async def _asked(request: Any) -> dict[str, Any]:

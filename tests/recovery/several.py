@@ -282,7 +282,7 @@ class Fleet:
         self._complain("at the end", _answers_without_job(self._runs, seen))
         self._complain("at the end", [f"still runs: {each}" for each in strays(self._stage.folder)])
         if too_soon := self._stage.discord.gateway.starts.too_soon:
-            self._complain("at Discord", [f"sessions of shards {too_soon} began too soon"])
+            self._complain("at Discord", [f"{len(too_soon)} sessions began too soon, of shards {set(too_soon)}"])
         if refused := sum(call.status == 429 for call in self._vendor.calls):
             self._complain("at the vendor", [f"{refused} requests were too many"])
         self._tally.ends.update(str(job.state) for job in seen.rows.jobs)

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.engine import make_url
 from structlog.testing import capture_logs
 
@@ -186,15 +186,42 @@ async def nobody_goes(process: Process, *, seconds: float) -> None:
     await process.budgets.close()
 
 
-async def test_a_submission_of_the_same_process_overtakes_a_look_that_waits(postgres_url: str) -> None:
+async def test_a_look_that_makes_room_for_others_keeps_no_submission_of_its_own_process_waiting(
+    postgres_url: str,
+) -> None:
+    def want_room(connection: Connection) -> None:
+        until = now_of(connection) + timedelta(minutes=5)
+        connection.execute(insert(provider_holds).values(provider=VENDOR, submit_wanted_until=until))
+
     vendor = Vendor()
-    async with process(postgres_url, concurrency=1) as one:
-        await nobody_goes(one, seconds=1.5)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(vendor.ask(one.budget))
-            await asyncio.sleep(0.1)
-            group.create_task(vendor.ask(one.budget, Priority.SUBMIT))
-    assert [sent.priority for sent in vendor.requests] == [Priority.SUBMIT, Priority.POLL]
+    async with process(postgres_url) as one:
+        await one.database.write(want_room)
+        look = asyncio.create_task(vendor.ask(one.budget))
+        await asyncio.sleep(0.1)
+        await asyncio.wait_for(vendor.ask(one.budget, Priority.SUBMIT), 60)
+        look.cancel()
+        await asyncio.gather(look, return_exceptions=True)
+    assert [sent.priority for sent in vendor.requests] == [Priority.SUBMIT]
+
+
+async def test_a_submission_finds_the_room_that_it_waited_for_even_if_it_is_a_little_late(postgres_url: str) -> None:
+    def play(connection: Connection) -> list[bool]:
+        """Who finds room when, after a request that ended at noon."""
+
+        def ask(priority: Priority, seconds: float) -> int | Wait:
+            asked = wanted(priority, per_minute=1)
+            now = NOON + timedelta(seconds=seconds)
+            return counted.begin_at(connection, now, provider=VENDOR, process="any", wanted=asked)
+
+        first = ask(Priority.POLL, 0.0)
+        assert not isinstance(first, Wait)
+        counted.end_at(connection, NOON, [first])
+        assert ask(Priority.SUBMIT, 55.0) == Wait(5.0)
+        looks = [ask(Priority.POLL, seconds) for seconds in (59.0, 60.0, 60.9)]
+        return [isinstance(answer, Wait) for answer in (*looks, ask(Priority.SUBMIT, 60.9))]
+
+    async with process(postgres_url) as one:
+        assert await one.database.write(play) == [True, True, True, False]
 
 
 async def test_what_a_vendor_asks_one_process_to_wait_all_wait(postgres_url: str) -> None:
@@ -424,7 +451,7 @@ class Event:
 EVENTS: Final = st.lists(
     st.builds(
         Event,
-        after=st.sampled_from([0.0, 0.05, 1.0, 20.0, 59.0]),
+        after=st.sampled_from([0.0, 0.05, 0.5, 1.0, 9.5, 20.0, 50.0]),
         priority=st.sampled_from(Priority),
         takes=st.none() | st.sampled_from([0.0, 0.3, 10.0, 29.0]),
     ),
@@ -453,7 +480,7 @@ def _played(
     """Let everything happen on a clock of its own, and give the begins and ends of what was let in."""
     now, sent = NOON, list[tuple[datetime, datetime]]()
     ends: dict[int, datetime] = {}
-    last_refused: datetime | None = None
+    awaited: datetime | None = None
     for event in events:
         now += timedelta(seconds=event.after)
         for number in [each for each, end in ends.items() if end <= now]:
@@ -463,10 +490,11 @@ def _played(
         if isinstance(answer, Wait):
             assert answer.seconds > 0
             if event.priority is Priority.SUBMIT and answer.seconds <= asked.patience:
-                last_refused = now + timedelta(seconds=answer.seconds)
+                awaited = now + timedelta(seconds=answer.seconds)
             continue
-        # no look goes before a submission that comes again soon
-        assert event.priority is Priority.SUBMIT or last_refused is None or last_refused < now
+        # no look goes before a submission that comes again, or is a little late
+        is_awaited = awaited is not None and now < awaited + timedelta(seconds=0.9)
+        assert event.priority is Priority.SUBMIT or not is_awaited
         end = now + timedelta(seconds=asked.lasts + GRACE if event.takes is None else event.takes)
         sent.append((now, end))
         if event.takes is not None:
