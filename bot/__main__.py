@@ -36,6 +36,8 @@ BAD_CONFIGURATION: Final = 2
 #: seconds; Python's own are ten times as many, which a database's thread would wait for its turn after each statement
 #: while the event loop is busy
 _TURN: Final = 0.0005
+#: so many new objects are looked through at once: some 5 ms
+_OBJECTS: Final = 50_000
 
 _Command = Callable[[Settings, argparse.Namespace], int]
 
@@ -74,6 +76,7 @@ def _run(settings: Settings, chosen: argparse.Namespace) -> int:
 
     # what is loaded stays, so it is never looked through again
     gc.freeze()
+    gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
     sys.setswitchinterval(_TURN)
 
     if settings.discord_token is None:

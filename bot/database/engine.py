@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.pool import NullPool, Pool, QueuePool
+from sqlalchemy.pool import NullPool, Pool, PoolProxiedConnection, QueuePool
 
 T = TypeVar("T")
 
@@ -82,7 +82,8 @@ def sync_engine(url: URL, *, begin: str = "BEGIN IMMEDIATE", pool: type[Pool] = 
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_TIMEOUT},
     )
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", partial(_begin, begin))
+    # a listener to "begin" would slow every statement down, since SQLAlchemy then looks for more of them
+    engine.dialect.do_begin = partial(_begin, begin)
     return engine
 
 
@@ -274,8 +275,8 @@ def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
         return work(connection)
 
 
-def _begin(statement: str, connection: Connection) -> None:
-    connection.exec_driver_sql(statement)
+def _begin(statement: str, dbapi_connection: PoolProxiedConnection) -> None:
+    dbapi_connection.cursor().execute(statement)
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:

@@ -71,9 +71,11 @@ class Takeover:
             return
         renewal = await self._leases.renew()
         if renewal.was_over:
+            # the others may have been silent for the same reason, a database that was away: the next round tells
             await self._drop_lost()
+            return
         self._rounds += 1
-        if renewal.was_over or renewal.is_work_left or self._rounds % _GENERAL == 0:
+        if renewal.is_work_left or self._rounds % _GENERAL == 0:
             await self._take_up_all()
 
     async def end(self) -> None:

@@ -105,8 +105,10 @@ class Worker:
 
     def wake_soon(self) -> None:
         """A job has got its card. Whoever asked in the same moment is answered before any of them is begun."""
-        self._waiting.look_by(self._clock() + _TOGETHER)
-        self._wake.set()
+        soon, planned = self._clock() + _TOGETHER, self._waiting.at
+        if planned is not None and planned > soon:
+            self._waiting.look_by(soon)
+            self._wake.set()
 
     def resume(self, job: Job) -> None:
         """Take up a job that was started before: by a restart, everything is due at once."""

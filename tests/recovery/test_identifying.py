@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.recovery.processes import PATIENCE, Stage
+from tests.recovery.processes import PATIENCE, Stage, until
 
 #: Discord's, in seconds
 PAUSE = 5
@@ -32,3 +32,15 @@ async def test_a_process_that_is_started_again_at_once_waits_before_it_identifie
                 await stage.kill(bot)
         assert len(stage.discord.gateway.identifies) == 2
         assert stage.discord.gateway.starts.too_soon == []
+
+
+async def test_a_stop_is_obeyed_by_a_process_that_waits_for_its_turn(tmp_path: Path, postgres_url: str) -> None:
+    opened = Stage.open(tmp_path, database_url=postgres_url, shards=2, identify_seconds=PAUSE)
+    async with opened as stage, stage.bot(SHARD_COUNT="2", SHARD_IDS="0") as first:
+        await stage.discord.wait_ready([0], timeout=PATIENCE)
+        async with stage.bot(SHARD_COUNT="2", SHARD_IDS="1") as second:
+            await until(lambda: stage.discord.gateway.waiting, lambda: second.lines)
+            assert (await second.terminate())[0] == 0
+            assert not second.errors
+        assert stage.discord.gateway.identifies == [(0, 2)]
+        assert (await first.terminate())[0] == 0

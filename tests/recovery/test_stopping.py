@@ -206,6 +206,25 @@ async def test_a_button_that_was_pressed_is_answered_as_well(stage: Stage) -> No
         assert is_card(await again.answered() and again.replies[0])
 
 
+async def test_a_card_that_stands_already_is_left_where_it_is(stage: Stage) -> None:
+    # Discord has shown the card, and the process doesn't hear of it
+    shown = stage.discord.faults.add("PATCH", "/webhooks/*/*/messages/*", Delay(600, after=True))
+    async with stage.serving() as bot:
+        with stage.books.locked():
+            run = await stage.ask_demo()
+            await thinking([run])
+        await until(lambda: shown.hits, lambda: bot.lines)
+        assert (await bot.terminate())[0] == 0
+        (line,) = bot.said("a stop cuts commands short")
+        assert line["interactions"] == [run.id]
+        (card,) = run.replies
+        assert is_card(card)
+    async with stage.serving():
+        await stage.done(run)
+        assert stage.cards(run) == [card]
+        stage.books.check()
+
+
 async def test_what_is_asked_of_a_process_that_stops_is_left_to_others(stage: Stage) -> None:
     async with stage.serving() as bot, SlowFiles.between(stage) as files:
         runs = await ask_with_picture(stage)

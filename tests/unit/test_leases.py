@@ -53,8 +53,8 @@ class Together:
     async def accepted(self, owner: str | None, *, count: int = 1) -> Sequence[Job]:
         """Jobs that a process has accepted."""
         first = len(await self.database.read(store.open_jobs))
-        accept = partial(_accept, owner=owner, clock=self.clock)
-        return [await self.database.write(partial(accept, number=first + number)) for number in range(1, count + 1)]
+        new = partial(accept, owner=owner, clock=self.clock)
+        return [await self.database.write(partial(new, number=first + number)) for number in range(1, count + 1)]
 
     async def moved(self, job: Job, *steps: Step) -> Job:
         for step in steps:
@@ -72,7 +72,7 @@ class Together:
         return await self.database.read(lambda c: c.execute(query).scalars().all())
 
 
-def _accept(connection: Connection, *, number: int, owner: str | None, clock: Clock) -> Job:
+def accept(connection: Connection, *, number: int, owner: str | None, clock: Clock) -> Job:
     lock_guild(connection, GUILD)
     account = ledger.account_of(connection, GUILD, MEMBER)
     ledger.grant(connection, account, 1, now=clock())
