@@ -388,6 +388,14 @@ async def test_a_card_is_asked_for_again_only_when_its_place_has_changed(works: 
     assert [job_id for job_id, state in works.discord.shown if state is State.QUEUED] == []
 
 
+async def begun(works: Works, count: int) -> None:
+    for _ in range(4000):
+        if works.vendor.submissions >= count:
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"only {works.vendor.submissions} submissions")
+
+
 async def test_jobs_that_get_their_cards_in_one_moment_are_begun_together(works: Works) -> None:
     worker = works.worker()
     # the queue is empty, and nothing has changed
@@ -399,11 +407,7 @@ async def test_jobs_that_get_their_cards_in_one_moment_are_begun_together(works:
         await asyncio.sleep(0.02)
     assert not works.vendor.submissions
     works.clock.advance(1)
-    for _ in range(4000):
-        if works.vendor.submissions == 2:
-            break
-        await asyncio.sleep(0.005)
-    assert works.vendor.submissions == 2
+    await begun(works, 2)
     await worker.stop(patience=5)
     await working
 
