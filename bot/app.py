@@ -36,6 +36,7 @@ from bot.delivery.places import place_of_job
 from bot.delivery.presenter import DiscordPresenter
 from bot.delivery.results import Results
 from bot.delivery.threads import Threads
+from bot.downloads import DownloadTransport
 from bot.jobs import recovery
 from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
@@ -71,7 +72,7 @@ from providers.catalogue import MODELS
 from providers.contract import Provider
 from providers.demo import DemoProvider
 from providers.errors import ProviderError
-from providers.http import LateTransport, warm_up
+from providers.http import warm_up
 from providers.observing import UNOBSERVED, Observer
 from providers.pixeldojo import PixelDojo
 from providers.registry import Registry
@@ -170,7 +171,7 @@ async def open_app(
         image_workers, video_workers = MediaWorkers(count=1, time_limit=30), MediaWorkers(count=1)
         stack.push_async_callback(image_workers.close)
         stack.push_async_callback(video_workers.close)
-        client = await stack.enter_async_context(httpx.AsyncClient(transport=LateTransport(), trust_env=False))
+        client = await stack.enter_async_context(httpx.AsyncClient(transport=DownloadTransport(), trust_env=False))
         videos = Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry))
         ground = _Ground(
             settings=settings,

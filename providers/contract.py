@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
 
 from providers.errors import ContractBroken
 from providers.types import GenerationRequest, KnownTask, ModelSpec, Submission, TaskStatus
+
+#: awaited once, when nothing is left to do but to send what may start a video; what it raises keeps that from leaving
+BeforeSending = Callable[[], Awaitable[None]]
+
+
+async def at_once() -> None:
+    """Nothing has to be seen to before."""
 
 
 class Provider(ABC):
@@ -36,8 +43,11 @@ class Provider(ABC):
     trusted_hosts: frozenset[str] = frozenset()
 
     @abstractmethod
-    async def submit(self, request: GenerationRequest) -> Submission:
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
         """Start one video. Called once for a job: no vendor has an idempotency key.
+
+        Until ``before_sending`` is awaited nothing has been started, whatever happens: pictures may be uploaded
+        before, and the vendor's budget waited for. After it the request leaves at once.
 
         Raises ``Unavailable``, ``Refused``, ``AuthFailed``, or ``OutcomeUnknown`` for everything
         after which the vendor may be at work: a time-out, a 5xx, an answer without a task id.

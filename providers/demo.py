@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from providers.contract import Provider
+from providers.contract import BeforeSending, Provider, at_once
 from providers.errors import ContractBroken, Unavailable
 from providers.types import Finished, Pending, Rejected, Submission
 
@@ -131,12 +131,13 @@ class DemoProvider(Provider):
         self._storing = asyncio.Lock()
         self._next_sweep = datetime.min.replace(tzinfo=UTC)
 
-    async def submit(self, request: GenerationRequest) -> Submission:
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
         """Store the task and begin to draw it.
 
         Raises ``Unavailable`` when the task can't be stored.
         """
         task_id = secrets.token_hex(8)
+        await before_sending()
         try:
             async with self._storing:
                 await asyncio.to_thread(self._store, task_id, request)

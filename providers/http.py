@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from providers.addresses import Resolve, is_public, system_resolve, url_of
 from providers.budget import CannotCount, NoSlotSoon, Priority, RequestBudget, Tally
+from providers.contract import BeforeSending, at_once
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.observing import UNOBSERVED, Observer, observed
 from providers.statuses import Answer, ask_error, auth_failed, submit_error, upload_error, wait_named
@@ -58,8 +59,6 @@ SUBMIT_PATIENCE = 10.0
 #: bytes of an answer; the longest documented one is a list of 137 models, well under this
 MAX_ANSWER_BYTES = 1024 * 1024
 _HTTPS_PORT = 443
-#: bytes that are taken from a socket at once: what asyncio reads
-_BLOCK = 256 * 1024
 #: connections that wait for the next question, and for how many seconds
 _KEPT = 4
 _KEPT_SECONDS = 2.0
@@ -167,13 +166,15 @@ class VendorHttp:
         """The host of the base URL, without its port."""
         return httpx.URL(self._base).host
 
-    async def submit(self, path: str, *, json: Mapping[str, object], answer: type[M]) -> M:
-        """POST what costs money, once.
+    async def submit(
+        self, path: str, *, json: Mapping[str, object], answer: type[M], before_sending: BeforeSending
+    ) -> M:
+        """POST what costs money, once, as soon as there is a slot and ``before_sending`` has returned.
 
         Raises ``Unavailable`` (nothing was started), ``Refused``, ``AuthFailed``, or ``OutcomeUnknown``.
         """
         with observed(self._observer, self.name, "submit"):
-            got = await self._exchange("POST", path, json=json, submit=True)
+            got = await self._exchange("POST", path, json=json, submit=True, before_sending=before_sending)
             if isinstance(got, Answer):
                 return self._parsed(got, answer, submit=True)
             if isinstance(got, _NEVER_LEFT):
@@ -247,12 +248,20 @@ class VendorHttp:
         return self._own_clients[submit]
 
     async def _exchange(
-        self, method: str, path: str, *, json: Mapping[str, object] | None, submit: bool, urgent: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, object] | None,
+        submit: bool,
+        urgent: bool = False,
+        before_sending: BeforeSending = at_once,
     ) -> Answer | httpx.RequestError:
         """Make one request in its slot. A transport error is returned, so that its context ends here."""
         priority, patience = (Priority.SUBMIT, SUBMIT_PATIENCE) if submit or urgent else (Priority.POLL, math.inf)
         try:
             async with self.budget.slot(priority, patience=patience, lasts=SUBMIT_TOTAL if submit else ASK_TOTAL):
+                await before_sending()
                 got = await self._send(method, path, json=json, submit=submit)
                 if isinstance(got, Answer) and got.retry_after is not None:
                     # inside the slot: nobody may slip in between
@@ -420,32 +429,6 @@ def _new_client(*, kept: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(limits=limits, verify=trusted_certificates())
 
 
-class LateTransport(httpx.AsyncBaseTransport):
-    """How a client gets anywhere, without proxies; nothing of it is loaded before the first request."""
-
-    def __init__(self) -> None:
-        self._transport: httpx.AsyncHTTPTransport | None = None
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
-        self._transport = self._transport or _new_transport()
-        return await self._transport.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        if self._transport is not None:
-            await self._transport.aclose()
-
-
-def _new_transport() -> httpx.AsyncHTTPTransport:
-    transport = httpx.AsyncHTTPTransport(verify=trusted_certificates(), trust_env=False)
-    import httpcore  # noqa: PLC0415 - httpx has just loaded it, and not before
-
-    # a video comes in a quarter of the pieces, which takes a quarter less work
-    httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = _BLOCK  # pyright: ignore[reportAttributeAccessIssue] - a number, says its type
-    return transport
-
-
 @lru_cache(maxsize=1)
 def trusted_certificates() -> ssl.SSLContext:
     """What every client of ours checks certificates with; reading them takes a while."""
@@ -454,4 +437,4 @@ def trusted_certificates() -> ssl.SSLContext:
 
 def warm_up() -> None:
     """Load in a thread what the first request would keep the event loop waiting for."""
-    _new_transport()
+    httpx.AsyncHTTPTransport(verify=trusted_certificates(), trust_env=False)

@@ -16,7 +16,7 @@ from pydantic import AliasChoices, AliasPath, Field, JsonValue, model_validator
 
 from providers import dashscope
 from providers.answers import Once, TaskId, first_link
-from providers.contract import Provider
+from providers.contract import BeforeSending, Provider, at_once
 from providers.dashscope import Kind, Wire
 from providers.errors import AuthFailed, ContractBroken, Refused
 from providers.http import VendorAnswer, VendorHttp
@@ -149,13 +149,13 @@ class Pixazo(Provider):
         """Whether the path to the model is known."""
         return self._kf2v_path is not None or spec.id != f"{self.name}/{_KF2V}"
 
-    async def submit(self, request: GenerationRequest) -> Submission:
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
         """Start one video with a POST to the path of its model. Raises as the contract says."""
         body = request_body(request)
         path = self._path(request.model)
         has_picture = request.image is not None
         try:
-            accepted = await self._http.submit(path, json=body, answer=_Accepted)
+            accepted = await self._http.submit(path, json=body, answer=_Accepted, before_sending=before_sending)
         except Refused as error:
             raise dashscope.refused(error, has_picture=has_picture) from None
         if accepted.task_id is None:

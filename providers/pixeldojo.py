@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from providers.answers import Amount, Once, TaskId, first_link, none_if_unreadable, path_segment
-from providers.contract import Provider
+from providers.contract import BeforeSending, Provider, at_once
 from providers.errors import ContractBroken, Refused
 from providers.http import VendorAnswer, VendorHttp
 from providers.observing import UNOBSERVED, Observer
@@ -203,11 +203,13 @@ class PixelDojo(Provider):
         )
         return cls(http=http)
 
-    async def submit(self, request: GenerationRequest) -> Submission:
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
         """Start one video with ``POST /models/{id}/run``. Raises as the contract says."""
         model = _wire_id(request.model)
         body = dict(request_fields(request))
-        accepted = await self._http.submit(f"/models/{model}/run", json=body, answer=_Accepted)
+        accepted = await self._http.submit(
+            f"/models/{model}/run", json=body, answer=_Accepted, before_sending=before_sending
+        )
         return Submission(task_id=accepted.job_id, cost=_cost(accepted.credit_cost))
 
     async def status(self, task_id: str, model: ModelSpec) -> TaskStatus:

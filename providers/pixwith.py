@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 from pydantic import Field, JsonValue, StringConstraints, ValidationError, WrapValidator
 
 from providers.answers import Once, TaskId, first_link, none_if_unreadable
-from providers.contract import Provider
+from providers.contract import BeforeSending, Provider, at_once
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.http import UploadForm, VendorAnswer, VendorHttp
 from providers.observing import UNOBSERVED, Observer
@@ -171,7 +171,7 @@ class Pixwith(Provider):
         )
         return cls(http=http)
 
-    async def submit(self, request: GenerationRequest) -> Submission:
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
         """Upload the pictures, then start one video with ``POST /api/task/create``. Raises as the contract says.
 
         Nothing is started before the last call, so whatever goes wrong with an upload is ``Unavailable``,
@@ -180,7 +180,8 @@ class Pixwith(Provider):
         model_id, options = _wire_id(request.model), dict(request_options(request))
         links = [await self._upload(picture) for picture in _pictures(request)]
         body = {"prompt": request.prompt, "model_id": model_id, "options": options}
-        created = _read(_Created, await self._create(body | ({"image_urls": links} if links else {})))
+        envelope = await self._create(body | ({"image_urls": links} if links else {}), before_sending)
+        created = _read(_Created, envelope)
         if created is None:
             raise OutcomeUnknown("pixwith took a submission without telling a task id")
         return Submission(task_id=created.task_id, estimated_seconds=created.estimated_time)
@@ -210,9 +211,11 @@ class Pixwith(Provider):
         """Close the connections."""
         await self._http.close()
 
-    async def _create(self, body: Mapping[str, object]) -> _Envelope:
+    async def _create(self, body: Mapping[str, object], before_sending: BeforeSending) -> _Envelope:
         try:
-            envelope = await self._http.submit("/api/task/create", json=body, answer=_Envelope)
+            envelope = await self._http.submit(
+                "/api/task/create", json=body, answer=_Envelope, before_sending=before_sending
+            )
         except Refused as error:
             # no document says which HTTP status an error has
             if meaning := self._meaning(error.vendor_message, no=Refused):

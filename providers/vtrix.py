@@ -20,7 +20,7 @@ from pydantic import AliasChoices, AliasPath, Field, JsonValue, WrapValidator
 
 from providers import dashscope
 from providers.answers import Amount, Once, TaskId, first_link, none_if_unreadable, path_segment
-from providers.contract import Provider
+from providers.contract import BeforeSending, Provider, at_once
 from providers.dashscope import Kind, Wire
 from providers.errors import AuthFailed, ContractBroken, ProviderError, Refused
 from providers.http import VendorAnswer, VendorHttp
@@ -143,14 +143,14 @@ class Vtrix(Provider):
         )
         return cls(http=http, body_shape=body_shape)
 
-    async def submit(self, request: GenerationRequest) -> Submission:
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
         """Start one video with ``POST /model/v1/generation``. Raises as the contract says."""
         wire = _wire_of(request.model)
         # a picture of some megabytes: read and written out beside the event loop
         pictures = await asyncio.to_thread(_data_uris, dashscope.pictures(request, wire))
         body = request_body(request, pictures=pictures, shape=self._body_shape)
         try:
-            accepted = await self._http.submit(_SUBMIT_PATH, json=body, answer=_Accepted)
+            accepted = await self._http.submit(_SUBMIT_PATH, json=body, answer=_Accepted, before_sending=before_sending)
         except ProviderError as error:
             error.vendor_message = _without_pictures(error.vendor_message)
             if isinstance(error, Refused):

@@ -18,7 +18,7 @@ from bot.communities.rules import Place
 from bot.database.engine import Database
 from bot.jobs import lifecycle, store
 from bot.jobs.alternatives import able_models, is_drawn_here
-from bot.jobs.asking import outcome_of
+from bot.jobs.asking import Withheld, outcome_of
 from bot.jobs.delivering import Delivery
 from bot.jobs.durations import note_of
 from bot.jobs.fallback import Fallback, is_held_up
@@ -31,7 +31,7 @@ from bot.jobs.submitting import Hold, Preparation
 from bot.jobs.waiting import Waiting
 from bot.jobs.watches import LAST_LOOK, Watch, Watches
 from providers.contract import Provider
-from providers.errors import AuthFailed, ContractBroken, ProviderError, Unavailable
+from providers.errors import AuthFailed, ContractBroken, ProviderError, Refused, Unavailable
 from providers.registry import Registry
 from providers.texts import Text
 from providers.types import Finished, GenerationRequest, ModelSpec, Pending, Submission, TaskStatus
@@ -165,7 +165,7 @@ class Carrying:
     # --- submitting ----------------------------------------------------------------------------
 
     async def submit(self, watch: Watch) -> None:
-        """Store the intent, then ask the provider, once."""
+        """Ask the provider, once; the intent is stored when nothing is left to do but to send."""
         offer = self._offer(watch.job)
         if offer is None or self._pauses.is_paused(offer[0].name):
             reason = Reason.MODEL_GONE if offer is None else Reason.PROVIDER_PAUSED
@@ -176,17 +176,32 @@ class Carrying:
         if not isinstance(ready, GenerationRequest):
             await self._hold(watch, ready)
             return
-        step = lifecycle.start_submitting(spec=spec, now=self._clock())
-        started = await self._waiting.start(watch.job, step, now=self._clock())
-        if started is None:
+        try:
+            answer = await outcome_of(provider.submit(ready, before_sending=partial(self._intend, watch, spec)))
+        except Withheld as withheld:
+            if withheld.why is not None:
+                raise withheld.why from None
             return
+        if watch.job.state is State.QUEUED and not isinstance(answer, Unavailable | Refused | AuthFailed):
+            # a fault before anything had left isn't a submission without an answer
+            raise RuntimeError("a submission came to something without being sent") from _error_of(answer)
+        await self._take_answer(watch, provider, answer)
+
+    async def _intend(self, watch: Watch, spec: ModelSpec) -> None:
+        """Store that a submission leaves now. Raises ``Withheld``, and ``Unavailable`` when it is stored in vain."""
+        now = self._clock()
+        step = lifecycle.start_submitting(spec=spec, now=now)
+        try:
+            started = await self._waiting.start(watch.job, step, now=now)
+        except Exception as error:
+            raise Withheld(error) from error
+        if started is None:
+            raise Withheld
         self._note_move(watch, started, step)
         self._plan(watch, is_new_state=True)
         if not self._leases.holds:
-            # who has slept since then asks for nothing: another process may have looked already whether it did
-            await self._take_answer(watch, provider, Unavailable("the process had slept before it asked"))
-            return
-        await self._take_answer(watch, provider, await outcome_of(provider.submit(ready)))
+            # another process may have looked already whether it was sent
+            raise Unavailable("the process has slept")
 
     async def _hold(self, watch: Watch, held: Step | Hold) -> None:
         """Don't submit a job, now or ever."""
@@ -298,8 +313,10 @@ class Carrying:
         if step is not None and await self._is_carried_on(watch, step):
             return
         if step is not None:
-            moved = await self._database.write(partial(store.move, job=watch.job, step=step, now=self._clock()))
-            self._note_move(watch, moved, step)
+            store_step = partial(store.put_off, job=watch.job, step=step)
+            if step.state is not watch.job.state:
+                store_step = partial(store.move, job=watch.job, step=step, now=self._clock())
+            self._note_move(watch, await self._database.write(store_step), step)
         if not watch.job.state.is_open or watch.job.state is State.QUEUED:
             self.forget(watch.job.id)
         elif step is not None or self._watches.find(watch.job.id) is watch:
@@ -401,6 +418,10 @@ class Carrying:
             provider=provider.title,
         )
         await self._presenter.tell_moderators(community, line)
+
+
+def _error_of(answer: object) -> Exception | None:
+    return answer if isinstance(answer, Exception) else None
 
 
 def _log_transition(job: Job, step: Step) -> None:

@@ -17,7 +17,6 @@ from sqlalchemy import (
     case,
     func,
     insert,
-    literal,
     or_,
     select,
     update,
@@ -40,12 +39,16 @@ _WAITING = select(func.count()).where(
     jobs.c.state == State.QUEUED,
 )
 _EVENT = insert(job_events)
-_MOVED = update(jobs).where(
-    jobs.c.id == bindparam("job"),
-    jobs.c.state == bindparam("left_state"),
-    jobs.c.version == bindparam("left_version"),
-    # who has slept through its lease moves nothing that another process has taken up meanwhile
-    jobs.c.owner.is_not_distinct_from(bindparam("left_owner", type_=String)),
+_MOVED = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("job"),
+        jobs.c.state == bindparam("left_state"),
+        jobs.c.version == bindparam("left_version"),
+        # who has slept through its lease moves nothing that another process has taken up meanwhile
+        jobs.c.owner.is_not_distinct_from(bindparam("left_owner", type_=String)),
+    )
+    .returning(*jobs.c)
 )
 _CARD = (
     update(jobs)
@@ -56,6 +59,31 @@ _CARD = (
         card_version=func.coalesce(jobs.c.card_version, 0),
     )
     .returning(*jobs.c)
+)
+_SHOWN = update(jobs).where(jobs.c.id == bindparam("job")).values(card_version=bindparam("shown"))
+_ATTEMPT = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("job"),
+        # an expired job's video may come late
+        or_(jobs.c.state == State.DELIVERING, jobs.c.late_until.is_not(None)),
+        jobs.c.owner.is_not_distinct_from(bindparam("doer", type_=String)),
+        jobs.c.purged_at.is_(None),
+    )
+    .values(
+        attempted_at=func.coalesce(jobs.c.attempted_at, bindparam("begun_at", type_=Instant)),
+        video_path=bindparam("path"),
+        result_channel_id=bindparam("place"),
+    )
+    .returning(*jobs.c)
+)
+_QUEUED = (
+    select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.state == State.QUEUED).order_by(jobs.c.created_at, jobs.c.id)
+)
+_ACTIVE = (
+    select(jobs.c.guild_id, jobs.c.user_id, func.count())
+    .where(jobs.c.ended_at.is_(None), jobs.c.state.in_(ACTIVE))
+    .group_by(jobs.c.guild_id, jobs.c.user_id)
 )
 
 
@@ -134,13 +162,7 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
     if step.money is not Money.KEEP:
         # the account before the job, as everywhere: two that lock them crosswise would wait for each other
         ledger.locked(connection, job.account_id)
-    left = {"job": job.id, "left_state": job.state, "left_version": job.version, "left_owner": job.owner}
-    values = {name: _storable(value) if isinstance(value, str) else value for name, value in step.changes.items()}
-    ended_at = None if step.state.is_open else now
-    values |= {"state": step.state, "version": job.version + 1, "ended_at": ended_at}
-    changed = connection.execute(_MOVED, {**left, **values})
-    if changed.rowcount != 1:
-        raise JobMoved(f"{job.id} is no longer {job.state}")
+    moved = _change(connection, job, step, ended_at=None if step.state.is_open else now)
     _record(connection, job, f"{job.state} -> {step.state}", step.detail, now)
     match step.money:
         case Money.SETTLE:
@@ -149,7 +171,14 @@ def move(connection: Connection, job: Job, step: Step, *, now: datetime) -> Job:
             ledger.release(connection, job_id=job.id, now=now)
         case Money.KEEP:
             pass
-    return _existing(connection, job.id)
+    return moved
+
+
+def put_off(connection: Connection, job: Job, step: Step) -> Job:
+    """Let a waiting job wait on: before anything was sent, it turned out that there is no room. Raises ``JobMoved``."""
+    if (job.state, step.state, step.money) != (State.QUEUED, State.QUEUED, Money.KEEP):
+        raise ValueError(f"{job.id} doesn't just wait on")
+    return _change(connection, job, step, ended_at=None)
 
 
 def store_card(connection: Connection, job_id: str, *, channel_id: int, message_id: int) -> Job:
@@ -168,20 +197,17 @@ def withdraw_offer(connection: Connection, job_id: str) -> None:
 
 def card_shows(connection: Connection, job_id: str, version: int) -> None:
     """Remember which version of the job its card shows."""
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(card_version=version))
+    connection.execute(_SHOWN, {"job": job_id, "shown": version})
 
 
 def open_attempt(connection: Connection, job: Job, *, video_path: str, now: datetime) -> Job:
     """Remember that the video is about to be posted. An older open attempt keeps its time."""
-    attempted_at = func.coalesce(jobs.c.attempted_at, literal(now, Instant))
-    # an expired job's video may come late
-    is_due = or_(jobs.c.state == State.DELIVERING, jobs.c.late_until.is_not(None))
-    is_ours = jobs.c.owner.is_not_distinct_from(job.owner)
-    change = update(jobs).where(jobs.c.id == job.id, is_due, is_ours, jobs.c.purged_at.is_(None))
-    place = {"video_path": video_path, "result_channel_id": job.result_channel_id}
-    if connection.execute(change.values(attempted_at=attempted_at, **place)).rowcount != 1:
+    place = {"path": video_path, "place": job.result_channel_id}
+    attempt = {"job": job.id, "doer": job.owner, "begun_at": now, **place}
+    row = connection.execute(_ATTEMPT, attempt).mappings().one_or_none()
+    if row is None:
         raise JobMoved(f"{job.id} is not being delivered")
-    return _existing(connection, job.id)
+    return _job(row)
 
 
 def close_attempt(connection: Connection, job_id: str) -> Job:
@@ -246,9 +272,11 @@ def end_lateness(connection: Connection, job: Job, *, message_id: int | None, no
     return _existing(connection, job.id)
 
 
-def submitting(connection: Connection, model: str) -> Sequence[Job]:
-    """The jobs of a model whose submission waits for its answer."""
-    query = select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.state == State.SUBMITTING, jobs.c.model == model)
+def submitting(connection: Connection, model: str | None = None) -> Sequence[Job]:
+    """The jobs of a model (None: of all) whose submission waits for its answer."""
+    query = select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.state == State.SUBMITTING)
+    if model is not None:
+        query = query.where(jobs.c.model == model)
     return _jobs(connection, query.order_by(jobs.c.created_at))
 
 
@@ -267,19 +295,12 @@ def stale_cards(connection: Connection, *, since: datetime) -> Sequence[Job]:
 
 def queued(connection: Connection) -> Sequence[Job]:
     """The jobs that wait, the oldest first."""
-    query = select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.state == State.QUEUED)
-    return _jobs(connection, query.order_by(jobs.c.created_at, jobs.c.id))
+    return _jobs(connection, _QUEUED)
 
 
 def active_counts(connection: Connection, guild_id: int | None = None) -> Mapping[tuple[int, int], int]:
     """How many jobs run at once, by guild and member; None: of all guilds."""
-    query = (
-        select(jobs.c.guild_id, jobs.c.user_id, func.count())
-        .where(jobs.c.ended_at.is_(None), jobs.c.state.in_(ACTIVE))
-        .group_by(jobs.c.guild_id, jobs.c.user_id)
-    )
-    if guild_id is not None:
-        query = query.where(jobs.c.guild_id == guild_id)
+    query = _ACTIVE if guild_id is None else _ACTIVE.where(jobs.c.guild_id == guild_id)
     return {(guild_id, user_id): count for guild_id, user_id, count in connection.execute(query)}
 
 
@@ -369,6 +390,17 @@ def known_tasks(connection: Connection, task_ids: Iterable[str]) -> frozenset[st
     sought = {form: each for each in map(_storable, task_ids) for form in (each, fingerprint(each))}
     found = connection.execute(select(jobs.c.task_id).where(jobs.c.task_id.in_(list(sought)))).scalars()
     return frozenset(sought[form] for form in found if form is not None)
+
+
+def _change(connection: Connection, job: Job, step: Step, *, ended_at: datetime | None) -> Job:
+    """Store a step's state and changes. Raises ``JobMoved`` when the job isn't as it was read any more."""
+    left = {"job": job.id, "left_state": job.state, "left_version": job.version, "left_owner": job.owner}
+    values = {name: _storable(value) if isinstance(value, str) else value for name, value in step.changes.items()}
+    values |= {"state": step.state, "version": job.version + 1, "ended_at": ended_at}
+    row = connection.execute(_MOVED, {**left, **values}).mappings().one_or_none()
+    if row is None:
+        raise JobMoved(f"{job.id} is no longer {job.state}")
+    return _job(row)
 
 
 def _record(connection: Connection, job: Job, transition: str, detail: str, now: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -23,6 +24,18 @@ from bot.jobs.turns import next_to_start, places, ready_at
 _EVERY: Final = timedelta(seconds=30)
 #: so many cards of a long queue are made in one go
 _SHOWN_AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Where jobs stand that no vendor has taken yet."""
+
+    #: whose turn it is
+    chosen: Sequence[Job]
+    #: who waits on
+    waiting: Sequence[Job]
+    #: whose submission has left, or was about to
+    submitting: Sequence[Job]
 
 
 class Waiting:
@@ -68,10 +81,12 @@ class Waiting:
         """A job waits no more. Should it wait again, its card shows something else by then."""
         self._places.pop(job_id, None)
 
-    async def next(self, now: datetime, *, busy: Container[str]) -> tuple[Sequence[Job], Sequence[Job]]:
-        """The waiting jobs whose turn it is, and those that wait on. ``busy`` ones are about to be submitted."""
+    async def next(self, now: datetime, *, busy: Container[str]) -> Queue:
+        """Look whose turn it is. ``busy`` jobs are about to be submitted."""
         self._at = now + _EVERY
-        queued, counts = await self._database.read(lambda c: (store.queued(c), store.active_counts(c)))
+        queued, submitting, counts = await self._database.read(
+            lambda c: (store.queued(c), store.submitting(c), store.active_counts(c))
+        )
         # also those of other processes, so that everybody counts the same
         waiting = [job for job in queued if job.id not in busy]
         active = Counter(dict(counts))
@@ -87,7 +102,11 @@ class Waiting:
         later = [ready_at(job) for job in waiting if ready_at(job) > now]
         self.look_by(min(later, default=now + _EVERY))
         started = {job.id for job in chosen}
-        return chosen, [job for job in waiting if job.id not in started]
+        return Queue(
+            chosen=chosen,
+            waiting=[job for job in waiting if job.id not in started],
+            submitting=[job for job in submitting if self._leases.has(job)],
+        )
 
     async def start(self, job: Job, step: Step, *, now: datetime) -> Job | None:
         """Carry out a job's first step; None: it waits on, another process was faster to use its place.

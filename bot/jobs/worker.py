@@ -189,19 +189,27 @@ class Worker:
 
     async def _start_next(self, now: datetime) -> bool:
         """Submit the waiting jobs whose turn it is, and show the others their places; tells whether there was one."""
-        chosen, waiting = await self._waiting.next(now, busy=self._steps)
+        queue = await self._waiting.next(now, busy=self._steps)
         if self._is_stopping:  # meanwhile
             return False
-        for job in chosen:
+        for job in queue.chosen:
             watch = Watch(job)
             self._start(job.id, self._carried(watch, self._carrying.submit(watch)))
+        strays = [job for job in queue.submitting if not self._is_seen_to(job)]
+        for job in strays:
+            # a database that failed as the intent was stored has stored it all the same
+            log.warning("a job is being submitted, and nobody saw to it", job=job.id)
+            self._carrying.resume(job)
         doubtful = self._preparation.doubtful
-        for job in waiting:
+        for job in queue.waiting:
             if job.id in doubtful:
                 watch = Watch(job)
                 self._start(job.id, self._carried(watch, self._carrying.compare(watch)))
-        await self._waiting.show_places(waiting, doubtful=doubtful)
-        return bool(chosen)
+        await self._waiting.show_places(queue.waiting, doubtful=doubtful)
+        return bool(queue.chosen or strays)
+
+    def _is_seen_to(self, job: Job) -> bool:
+        return job.id in self._steps or self._watches.find(job.id) is not None
 
     def _start(self, name: str, step: Coroutine[None, None, None]) -> None:
         self._steps[name] = asyncio.create_task(step, name=f"job {name}")

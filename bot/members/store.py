@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, delete, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, bindparam, delete, select
 
 from bot.database.tables import member_presets, member_settings, offered_presets
 from bot.database.upsert import insert_or_replace
 from bot.members.presets import Preset, PresetOptions
 from bot.members.settings import MemberSettings
 
+# made once, since every video needs it
+_SETTINGS = select(member_settings.c.notify).where(
+    member_settings.c.guild_id == bindparam("guild"), member_settings.c.user_id == bindparam("user")
+)
+
 
 def settings_of(connection: Connection, guild_id: int, user_id: int) -> MemberSettings:
     """What a member has said, or what holds for who has said nothing."""
-    key = (member_settings.c.guild_id == guild_id, member_settings.c.user_id == user_id)
-    row = connection.execute(select(member_settings.c.notify).where(*key)).one_or_none()
+    row = connection.execute(_SETTINGS, {"guild": guild_id, "user": user_id}).one_or_none()
     return MemberSettings() if row is None else MemberSettings(notify=row.notify)
 
 

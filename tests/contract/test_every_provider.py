@@ -32,7 +32,7 @@ from bot.settings import Settings
 from providers import http as layer
 from providers.__main__ import make_providers as make_providers_alone
 from providers.catalogue import MODELS, PIXAZO_WAN_22_I2V_PLUS, PIXELDOJO_WAN_22_STANDARD, PIXWITH_WAN_22_PRO
-from providers.contract import Provider
+from providers.contract import BeforeSending, Provider, at_once
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.links import Links
 from providers.options import Wish
@@ -162,6 +162,41 @@ async def test_an_adapter_and_the_catalogue_have_nothing_to_disagree_about(name:
 
 
 # What becomes of a task
+
+
+class Doubt(Exception):  # noqa: N818 - it is no error of anybody
+    """Whoever asked doesn't want it any more."""
+
+
+@every_adapter
+async def test_what_is_withheld_in_the_last_moment_starts_nothing(name: str, stage: Stage, tmp_path: Path) -> None:
+    asked = 0
+
+    async def doubt() -> None:
+        nonlocal asked
+        asked += 1
+        raise Doubt
+
+    with pytest.raises(Doubt):
+        await stage.provider.submit(plain(name, tmp_path), before_sending=doubt)
+    assert asked == 1
+    if isinstance(stage, VendorStage):
+        assert (stage.vendor.jobs, stage.vendor.submissions) == ({}, [])
+    else:
+        assert not list(tmp_path.glob("**/*.json"))
+
+
+@every_adapter
+async def test_the_last_moment_is_told_once_and_before_anything_is_started(
+    name: str, stage: Stage, tmp_path: Path
+) -> None:
+    started: list[int] = []
+
+    async def note() -> None:
+        started.append(len(stage.vendor.jobs) if isinstance(stage, VendorStage) else 0)
+
+    await stage.provider.submit(plain(name, tmp_path), before_sending=note)
+    assert started == [0]
 
 
 @every_adapter
@@ -553,7 +588,11 @@ async def test_an_adapter_that_drops_an_option_is_found(tmp_path: Path) -> None:
     spec = PIXELDOJO_WAN_22_STANDARD
     async with on_stage(spec.provider, folder=tmp_path, fetch=fetch) as stage:
         submit = stage.provider.submit
-        stage.provider.submit = lambda request: submit(dataclasses.replace(request, seed=None))
+
+        async def without_seed(request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
+            return await submit(dataclasses.replace(request, seed=None), before_sending=before_sending)
+
+        stage.provider.submit = without_seed
         lines = await disagreements(stage, spec, tmp_path)
     assert len(lines) == 2 * len(spec.modes)
     assert all("seed" in line and "changes nothing" in line for line in lines)
@@ -563,9 +602,12 @@ async def test_an_adapter_that_changes_more_than_was_asked_for_is_found(tmp_path
     spec = PIXELDOJO_WAN_22_STANDARD
     async with on_stage(spec.provider, folder=tmp_path, fetch=fetch) as stage:
         submit = stage.provider.submit
-        stage.provider.submit = lambda request: submit(
-            request if request.seed is None else dataclasses.replace(request, duration=10)
-        )
+
+        async def longer(request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
+            asked = request if request.seed is None else dataclasses.replace(request, duration=10)
+            return await submit(asked, before_sending=before_sending)
+
+        stage.provider.submit = longer
         lines = await disagreements(stage, spec, tmp_path)
     assert any("seed=0: changes more than its own field: duration, seed" in line for line in lines)
 

@@ -16,6 +16,7 @@ from bot.database.engine import open_database
 from bot.settings import Settings
 from providers.answers import TaskId
 from providers.budget import RequestBudget
+from providers.contract import at_once
 from providers.errors import Unavailable
 from providers.http import VendorAnswer, VendorHttp
 from tests.clocks import Clock
@@ -60,7 +61,9 @@ async def opened(stack: AsyncExitStack, vendor: PixelDojoImitation, url: str, na
 
 async def submitted(process: Process) -> str:
     body = {"prompt": "a cat", "aspect_ratio": "16:9"}
-    answer = await process.http.submit("/models/wan-2.2-standard/run", json=body, answer=_Accepted)
+    answer = await process.http.submit(
+        "/models/wan-2.2-standard/run", json=body, answer=_Accepted, before_sending=at_once
+    )
     return answer.jobId
 
 

@@ -164,6 +164,25 @@ async def test_a_process_that_sleeps_through_its_lease_does_nothing_twice(stage:
         assert (await first.terminate())[0] == 0
 
 
+async def test_what_a_sleeper_was_about_to_submit_is_submitted_by_another_alone(stage: Stage) -> None:
+    async with serving(stage, FIRST) as first, serving(stage, SECOND) as second:
+        stage.vendor.fault_next(Route.SUBMIT, rate_limited("9"))
+        held_up = await stage.ask_vendor("held up")
+        await until(lambda: stage.vendor.count(Route.SUBMIT), lambda: first.lines)
+        # its process means to submit it as soon as the vendor wants to be asked again
+        meant = await stage.ask_vendor("meant")
+        await asyncio.sleep(1)
+        first.send(signal.SIGSTOP)
+        for run in (held_up, meant):
+            await stage.reached(run, State.RUNNING)
+        first.send(signal.SIGCONT)
+        await first.hears("the lease was over; others may have taken jobs up")
+        again = await stage.ask_vendor("afterwards")
+        await finish_all(stage, [held_up, meant, again])
+        assert len(stage.vendor.jobs) == 3
+        assert not second.errors
+
+
 async def test_a_process_is_replaced_by_another_and_no_command_is_lost(stage: Stage) -> None:
     stage.vendor.polls = 0
     members = [stage.alice, *(stage.guild.add_member(f"member {number}") for number in range(4))]

@@ -9,7 +9,7 @@ from typing import ClassVar
 from structlog.testing import capture_logs
 
 from bot.app import compare_catalogue
-from providers.contract import Provider
+from providers.contract import BeforeSending, Provider, at_once
 from providers.registry import Registry
 from providers.types import GenerationRequest, ModelSpec, Submission, TaskStatus
 
@@ -24,7 +24,7 @@ class Odd(Provider):
     async def close(self) -> None:
         self.closed += 1
 
-    async def submit(self, request: GenerationRequest) -> Submission:
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
         raise AssertionError
 
     async def status(self, task_id: str, model: ModelSpec) -> TaskStatus:

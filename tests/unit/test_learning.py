@@ -18,6 +18,7 @@ from bot.jobs.job import Job, State
 from bot.jobs.presenting import NOTHING_MORE, Sight
 from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
+from providers.contract import BeforeSending, at_once
 from providers.types import Finished, GenerationRequest, ModelSpec, Pending, Submission, TaskStatus
 from tests.clocks import NOON, Clock
 from tests.unit.test_worker import DELIVERING, RUNNING, SUBMITTING, Discord, Moody, Vendor, Works
@@ -33,8 +34,8 @@ class TimedVendor(Vendor):
         self.estimate: float | None = None
         self.done_at = 0.0
 
-    async def submit(self, request: GenerationRequest) -> Submission:
-        await super().submit(request)
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
+        await super().submit(request, before_sending=before_sending)
         self.done_at = self.clock().timestamp() + self.seconds
         return Submission(task_id=f"task{self.submissions}", estimated_seconds=self.estimate)
 

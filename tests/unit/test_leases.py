@@ -235,7 +235,7 @@ async def test_two_processes_together_start_no_more_jobs_at_once_than_a_guild_ma
         )
         for leases, database in zip(both, together.databases, strict=True)
     }
-    chosen = {name: (await queue.next(together.clock(), busy=()))[0] for name, queue in queues.items()}
+    chosen = {name: (await queue.next(together.clock(), busy=())).chosen for name, queue in queues.items()}
     assert {job.owner for job in chosen["a"]} == {"a"}
     assert chosen["b"] == []
 

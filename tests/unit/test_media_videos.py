@@ -23,6 +23,7 @@ from av.video.frame import VideoFrame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.downloads import DownloadTransport
 from bot.media.bitrates import LEAST_RATE, plans
 from bot.media.errors import MediaFailed, MediaLimit, NotMedia
 from bot.media.videos import Videos
@@ -45,7 +46,7 @@ async def workers() -> AsyncIterator[MediaWorkers]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def videos(workers: MediaWorkers) -> AsyncIterator[Videos]:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
         yield Videos(workers=workers, client=client, trusted_hosts={"127.0.0.1"})
 
 
@@ -429,7 +430,7 @@ async def present(path: Path) -> None:
 
 async def test_a_child_killed_while_it_encodes_leaves_nothing(tmp_path: Path) -> None:
     workers = MediaWorkers()
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
         own = Videos(workers=workers, client=client)
         path = movie(tmp_path / "a.mp4", width=1280, height=720, seconds=4, noisy=True)
         running = asyncio.create_task(own.fit(path, tmp_path / "out.mp4", path.stat().st_size // 2))
@@ -444,7 +445,7 @@ async def test_a_child_killed_while_it_encodes_leaves_nothing(tmp_path: Path) ->
 
 async def test_too_little_time_leaves_nothing(tmp_path: Path) -> None:
     workers = MediaWorkers(time_limit=1.0)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
         path = movie(tmp_path / "a.mp4", width=1920, height=1080, seconds=5, noisy=True)
         with pytest.raises(MediaFailed, match="longer than 1 seconds"):
             await Videos(workers=workers, client=client).fit(path, tmp_path / "out.mp4", path.stat().st_size // 2)
@@ -584,7 +585,7 @@ async def test_a_private_address_is_refused_without_a_connection(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
         with pytest.raises(LinkRefused, match="not public"):
             await Videos(workers=workers, client=client).fetch(f"{server}/video?signature=abc", tmp_path / "a.mp4")
     assert "Refused a link to 127.0.0.1" in caplog.text
@@ -702,7 +703,7 @@ async def test_one_private_address_among_public_ones_is_refused(workers: MediaWo
     async def both(_: str, __: int) -> Sequence[str]:
         return ["93.184.216.34", "192.168.1.1"]
 
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
         with pytest.raises(LinkRefused):
             await Videos(workers=workers, client=client, resolve=both).fetch("https://a.example/", tmp_path / "a.mp4")
 
@@ -711,7 +712,7 @@ async def test_the_next_address_is_tried(workers: MediaWorkers, server: str, tmp
     async def two(_: str, __: int) -> Sequence[str]:
         return ["::1", "127.0.0.1"]
 
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
         own = Videos(workers=workers, client=client, resolve=two, trusted_hosts={"LOCALHOST"})
         link = server.replace("127.0.0.1", "localhost")
         assert await own.fetch(f"{link}/video", tmp_path / "a.mp4") == len(CONTENT)
@@ -722,7 +723,7 @@ async def test_a_trusted_host_is_trusted_by_name_and_on_any_port(
     server: str,
     tmp_path: Path,
 ) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
         own = Videos(workers=workers, client=client, trusted_hosts={"localhost"}, resolve=only_ipv4)
         link = server.replace("127.0.0.1", "localhost")
         assert await own.fetch(f"{link}/video", tmp_path / "a.mp4") == len(CONTENT)

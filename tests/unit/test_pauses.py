@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.jobs.pauses import RETRY_EVERY, Pauses
-from providers.contract import Provider
+from providers.contract import BeforeSending, Provider, at_once
 from providers.errors import AuthFailed, ContractBroken, ProviderError, Unavailable
 from providers.types import GenerationRequest, ModelSpec, Pending, Submission, TaskStatus
 from tests.clocks import Clock
@@ -26,7 +26,7 @@ class Vendor(Provider):
         self.trouble = trouble
         self.checks = 0
 
-    async def submit(self, request: GenerationRequest) -> Submission:
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
         raise AssertionError("a retry costs nothing")
 
     async def status(self, task_id: str, model: ModelSpec) -> TaskStatus:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-import httpx
 import pytest
 from aiohttp import web
 
-from providers.http import LateTransport, VendorAnswer, VendorHttp, trusted_certificates, warm_up
+from providers.http import VendorAnswer, VendorHttp, trusted_certificates, warm_up
 
 
 class _Pong(VendorAnswer):
@@ -64,13 +63,6 @@ async def test_each_submission_has_a_connection_of_its_own(vendor: _Vendor, http
 
 async def test_a_vendor_that_was_never_asked_is_closed_all_the_same(http: VendorHttp) -> None:
     await http.close()
-
-
-async def test_a_client_that_loads_late_asks_as_any_other(vendor: _Vendor) -> None:
-    async with httpx.AsyncClient(transport=LateTransport(), trust_env=False) as client:
-        assert (await client.get(vendor.url)).json() == {"ok": True}
-    async with httpx.AsyncClient(transport=LateTransport(), trust_env=False):
-        pass  # nothing was asked
 
 
 def test_the_certificates_are_read_once() -> None:

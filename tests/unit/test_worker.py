@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 
 import httpx
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
 from bot.communities.memory import Communities
@@ -20,6 +20,7 @@ from bot.communities.rules import Community
 from bot.credits import ledger
 from bot.credits.allowance import AllowanceRule, PeriodLength
 from bot.database.engine import Database, open_database
+from bot.database.tables import job_events
 from bot.jobs import lifecycle, store
 from bot.jobs.delivering import Delivery
 from bot.jobs.durations import Durations
@@ -32,8 +33,8 @@ from bot.jobs.worker import Worker
 from bot.media.videos import VideoFacts, Videos
 from bot.media.workers import MediaWorkers
 from providers.catalogue import DEMO
-from providers.contract import Provider
-from providers.errors import AuthFailed, ProviderError
+from providers.contract import BeforeSending, Provider, at_once
+from providers.errors import AuthFailed, ProviderError, Unavailable
 from providers.links import LinkDead, LinkError, LinkFailed, LinkRefused
 from providers.registry import Registry
 from providers.types import GenerationRequest, ModelSpec, Pending, Submission, TaskStatus
@@ -56,7 +57,8 @@ class Vendor(Provider):
         self.submissions = 0
         self.refusal: ProviderError | None = None
 
-    async def submit(self, request: GenerationRequest) -> Submission:
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
+        await before_sending()
         self.submissions += 1
         if self.refusal is not None:
             raise self.refusal
@@ -210,6 +212,11 @@ class Works:
         found = await self.database.inner.read(partial(store.load, job_id=job.id))
         assert found is not None
         return found
+
+    async def events(self, job: Job) -> list[str]:
+        """The transitions of a job."""
+        query = select(job_events.c.transition).where(job_events.c.job_id == job.id).order_by(job_events.c.id)
+        return list(await self.database.inner.read(lambda c: c.execute(query).scalars().all()))
 
     async def held(self) -> int:
         account = await self.database.inner.write(partial(ledger.account_of, guild_id=GUILD, user_id=MEMBER))
@@ -394,6 +401,64 @@ async def begun(works: Works, count: int) -> None:
             return
         await asyncio.sleep(0.005)
     raise AssertionError(f"only {works.vendor.submissions} submissions")
+
+
+class Full(Vendor):
+    """Its budget has no room: nothing leaves."""
+
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
+        raise Unavailable("full", retry_after=40)
+
+
+async def test_a_job_for_which_the_vendors_budget_has_no_room_waits_on_and_was_never_submitted(works: Works) -> None:
+    job, works.vendor = await works.accept(), Full()
+    worker = works.worker()
+    await worker.run_once()
+    waiting = await works.job(job)
+    assert (waiting.state, waiting.submitted_at) == (State.QUEUED, None)
+    assert waiting.not_before == works.clock.now + timedelta(seconds=40)
+    assert await works.events(job) == ["-> queued"]
+    works.vendor = Vendor()
+    works.clock.advance(41)
+    await works.worker().run_once()
+    assert (await works.job(job)).state is State.RUNNING
+
+
+class Slow(Vendor):
+    """Has no room for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = asyncio.Event()
+        self.room = asyncio.Event()
+
+    async def submit(self, request: GenerationRequest, *, before_sending: BeforeSending = at_once) -> Submission:
+        self.waits.set()
+        await self.room.wait()
+        return await super().submit(request, before_sending=before_sending)
+
+
+async def test_a_job_that_is_cancelled_while_it_waits_for_room_is_not_submitted(works: Works) -> None:
+    works.vendor = vendor = Slow()
+    job = await works.accept()
+    worker = works.worker()
+    working = asyncio.create_task(worker.run_once())
+    await vendor.waits.wait()
+    assert (await works.job(job)).state is State.QUEUED
+    cancel = partial(store.move, job=await works.job(job), step=lifecycle.cancelled(Reason.BY_MEMBER))
+    await works.database.inner.write(partial(cancel, now=works.clock.now))
+    vendor.room.set()
+    await working
+    assert (vendor.submissions, (await works.job(job)).state) == (0, State.CANCELLED)
+    assert await works.held() == 0
+
+
+async def test_a_submission_that_nobody_sees_to_is_looked_for(works: Works) -> None:
+    # as after a database that stored an intent and didn't tell
+    job = await works.carried(SUBMITTING)
+    await works.worker().run_once()
+    assert (await works.job(job)).state is State.LOST
+    assert await works.held() == 0
 
 
 async def test_jobs_that_get_their_cards_in_one_moment_are_begun_together(works: Works) -> None:

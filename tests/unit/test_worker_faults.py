@@ -205,7 +205,8 @@ async def waiting(works: Works, discord: Discord) -> tuple[Job, Any]:
     works.discord, works.vendor = discord, Vendor()
     accepted = [await works.accept(number) for number in range(1, 5)]
     for job in accepted[:3]:
-        await works.database.inner.write(partial(store.move, job=job, step=SUBMITTING, now=works.clock.now))
+        moved = await works.database.inner.write(partial(store.move, job=job, step=SUBMITTING, now=works.clock.now))
+        await works.database.inner.write(partial(store.move, job=moved, step=RUNNING, now=works.clock.now))
     worker = works.worker()
     worker.resume(accepted[3])
     return accepted[3], worker

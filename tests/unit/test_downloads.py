@@ -1,0 +1,165 @@
+"""What a server sees of a download, and how its failures are told."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from aiohttp import web
+
+from bot.downloads import DownloadTransport
+
+
+@dataclass
+class Server:
+    """Remembers the requests, and the connections that they came by."""
+
+    url: str = ""
+    requests: list[web.Request] = field(default_factory=list[web.Request])
+    ports: list[int] = field(default_factory=list[int])
+
+    async def answer(self, request: web.Request) -> web.Response:
+        assert request.transport is not None
+        self.requests.append(request)
+        self.ports.append(request.transport.get_extra_info("peername")[1])
+        return web.Response(body=b"a video", headers={"Set-Cookie": "seen=yes; Path=/"})
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    made = Server()
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", made.answer)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=DownloadTransport(), trust_env=False) as made:
+        yield made
+
+
+async def test_the_headers_are_those_of_the_request_and_no_others(server: Server, client: httpx.AsyncClient) -> None:
+    sent = {"Host": "cdn.example:8443", "Accept-Encoding": "identity", "Connection": "close"}
+    request = httpx.Request("GET", f"{server.url}/a%2Fb.mp4?sign=a%2Bb%3D&x", headers=sent)
+    response = await client.send(request)
+    assert response.content == b"a video"
+    (seen,) = server.requests
+    assert dict(seen.headers) == sent
+    assert seen.raw_path == "/a%2Fb.mp4?sign=a%2Bb%3D&x", "a signed link is asked for as it is"
+
+
+async def test_each_request_has_a_connection_of_its_own_and_brings_no_cookie(server: Server) -> None:
+    transport = DownloadTransport()
+    for _ in range(3):
+        response = await transport.handle_async_request(httpx.Request("GET", server.url))
+        assert await response.aread() == b"a video"
+    assert len(set(server.ports)) == 3
+    assert not any("Cookie" in request.headers for request in server.requests)
+    await transport.aclose()
+
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def listening(serve: Serve, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[str]:
+    """A server of bare sockets, which answers once its client has asked; gives the address behind the scheme."""
+    connections: list[asyncio.Task[None]] = []
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.append(task)
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            await serve(reader, writer)
+            writer.close()
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    async with server, asyncio.timeout(20):
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        await asyncio.gather(*connections)
+
+
+async def test_a_download_that_is_left_closes_its_connection() -> None:
+    is_closed = asyncio.Event()
+
+    async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        try:
+            while True:
+                writer.write(bytes(65536))
+                await writer.drain()
+        except ConnectionError:
+            is_closed.set()
+
+    async with listening(endless) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+        async with client.stream("GET", f"http://{address}") as response:
+            async for _ in response.aiter_raw():
+                break
+        await is_closed.wait()
+
+
+async def test_over_tls_the_name_is_asked_for_and_its_certificate_is_checked() -> None:
+    asked: list[str | None] = []
+    # it has no certificate at all
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.sni_callback = lambda _socket, name, _context: asked.append(name)
+
+    async def nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        raise AssertionError("nobody gets that far")
+
+    async with listening(nothing, tls=tls) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"https://{address}", extensions={"sni_hostname": "cdn.example"})
+    assert asked == ["cdn.example"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", httpx.ReadError),
+        (b"no HTTP at all\r\n\r\n", httpx.RemoteProtocolError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nonly", httpx.RemoteProtocolError),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", httpx.RemoteProtocolError),
+    ],
+)
+async def test_what_goes_wrong_is_an_error_of_httpx(answer: bytes, error: type[httpx.TransportError]) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+
+    async with listening(serve) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+        with pytest.raises(error):
+            await client.get(f"http://{address}")
+
+
+async def test_silence_ends_in_time() -> None:
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listening(silent) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get(f"http://{address}", timeout=httpx.Timeout(5.0, read=0.1))
+
+
+async def test_nobody_there_is_no_connection() -> None:
+    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get("http://127.0.0.1:1/")
+
+
+async def test_a_transport_that_was_never_used_is_closed_all_the_same() -> None:
+    async with httpx.AsyncClient(transport=DownloadTransport()):
+        pass  # nothing was asked
