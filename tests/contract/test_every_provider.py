@@ -37,7 +37,7 @@ from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, Provide
 from providers.links import Links
 from providers.options import Wish
 from providers.registry import Registry
-from providers.types import Finished, GenerationRequest, Mode, ModelSpec, Pending, Rejected
+from providers.types import Finished, GenerationRequest, Mode, ModelSpec, Pending, Rejected, Submission
 from tests.clocks import Clock
 from tests.contract.benches import BENCHES, KEY, Stage, VendorStage, answer, environment, on_stage, vendor_at
 from tests.contract.wire import disagreements, fetch, offers, plain_wish, request_for
