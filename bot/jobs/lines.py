@@ -30,10 +30,10 @@ class Pace:
         passed = 0.0 if self._at is None else max(0.0, (now - self._at).total_seconds())
         self._saved = min(float(self._at_once), self._saved + passed * self._per_second)
         self._at = now
-        return int(self._saved + _HAIR)
+        return max(0, int(self._saved + _HAIR))
 
     def take(self) -> None:
-        """One goes."""
+        """One goes, also where there is no room: others wait the longer."""
         self._saved -= 1
 
     def next_at(self, now: datetime) -> datetime:

@@ -29,9 +29,9 @@ _AT_ONCE: Final = 16
 #: with a limit: so many looks are asked for at once, by requests a minute. What has been asked for can't be
 #: overtaken any more by a job that is likelier to be done.
 _UNANSWERED: Final = (2, 15)
-#: the part of a provider's requests that looks may use, steadily and after a rest: submissions find room at once
-_STEADY: Final = 0.85
-_RESTED: Final = 0.1
+#: the part of a minute's requests that looks may use at once after a rest: what comes together stays together in the
+#: vendor's window, and whatever is asked next waits for as long as that took
+_RESTED: Final = 0.02
 _IN_LINE: Final = frozenset({State.RUNNING, State.DELIVERING})
 #: past its deadline a job waits so long for its last look, and for the answer
 LAST_LOOK: Final = timedelta(seconds=30)
@@ -145,6 +145,10 @@ class Watches:
 
     def plan_look(self, watch: Watch, now: datetime) -> None:
         """Look at a running job when it is best looked at; at its deadline at the latest."""
+        pace = self._pace(watch.provider)
+        if pace is not None and not watch.looks:
+            # its submission has just taken the place of a look; else both would use the budget up, and wait for it
+            pace.take()
         situation = Situation(
             age=watch.age(now),
             looks=watch.looks,
@@ -284,7 +288,7 @@ class Watches:
         if limit is None:
             return None
         if provider not in self._paces:
-            self._paces[provider] = Pace(per_second=limit * _STEADY / 60, at_once=max(1, round(limit * _RESTED)))
+            self._paces[provider] = Pace(per_second=limit / 60, at_once=max(1, round(limit * _RESTED)))
         return self._paces[provider]
 
     def _chosen(self, line: str, waiting: Collection[str], count: int, now: datetime) -> Iterable[str]:
@@ -305,7 +309,7 @@ class Watches:
     def _worth(self, job_id: str, now: datetime) -> float:
         watch = self._watches[job_id]
         age = watch.age(now)
-        turn = self._running[watch.provider] * 60 / ((self._limits(watch.provider) or math.inf) * _STEADY)
+        turn = self._running[watch.provider] * 60 / (self._limits(watch.provider) or math.inf)
         if age - watch.looked_at > _FORGOTTEN * turn:
             return math.inf
         return worth_of_look(self._outlook(watch), running_at=watch.looked_at, age=age)
