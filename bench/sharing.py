@@ -43,7 +43,7 @@ class _Load:
         return self.shortest + (self.longest - self.shortest) * ((number * 0.618034) % 1.0)
 
 
-_FULL: Final = _Load(in_flight=30, per_minute=60, shortest=40, longest=80, taught=90, counted=120)
+_FULL: Final = _Load(in_flight=30, per_minute=60, shortest=40, longest=80, taught=80, counted=60)
 _TINY: Final = _Load(in_flight=5, per_minute=60, shortest=2, longest=4, taught=10, counted=10)
 
 

@@ -80,6 +80,9 @@ _ATTEMPT = (
 _QUEUED = (
     select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.state == State.QUEUED).order_by(jobs.c.created_at, jobs.c.id)
 )
+_SUBMITTING = (
+    select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.state == State.SUBMITTING).order_by(jobs.c.created_at)
+)
 _ACTIVE = (
     select(jobs.c.guild_id, jobs.c.user_id, func.count())
     .where(jobs.c.ended_at.is_(None), jobs.c.state.in_(ACTIVE))
@@ -274,10 +277,7 @@ def end_lateness(connection: Connection, job: Job, *, message_id: int | None, no
 
 def submitting(connection: Connection, model: str | None = None) -> Sequence[Job]:
     """The jobs of a model (None: of all) whose submission waits for its answer."""
-    query = select(jobs).where(jobs.c.ended_at.is_(None), jobs.c.state == State.SUBMITTING)
-    if model is not None:
-        query = query.where(jobs.c.model == model)
-    return _jobs(connection, query.order_by(jobs.c.created_at))
+    return _jobs(connection, _SUBMITTING if model is None else _SUBMITTING.where(jobs.c.model == model))
 
 
 def open_jobs(connection: Connection) -> Sequence[Job]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -84,9 +84,7 @@ class Waiting:
     async def next(self, now: datetime, *, busy: Container[str]) -> Queue:
         """Look whose turn it is. ``busy`` jobs are about to be submitted."""
         self._at = now + _EVERY
-        queued, submitting, counts = await self._database.read(
-            lambda c: (store.queued(c), store.submitting(c), store.active_counts(c))
-        )
+        queued, submitting, counts = await self._database.read(_look)
         # also those of other processes, so that everybody counts the same
         waiting = [job for job in queued if job.id not in busy]
         active = Counter(dict(counts))
@@ -136,6 +134,12 @@ class Waiting:
             self._presenter.show(job, Sight(place=found[job.id]))
             if number % _SHOWN_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+def _look(connection: Connection) -> tuple[Sequence[Job], Sequence[Job], Mapping[tuple[int, int], int]]:
+    """What waits, what is being submitted, and, where anything waits, how many run."""
+    queued = store.queued(connection)
+    return queued, store.submitting(connection), store.active_counts(connection) if queued else {}
 
 
 def _at_once(community: Community) -> tuple[int, int]:

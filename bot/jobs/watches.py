@@ -102,7 +102,8 @@ class Watches:
         self._stale_at = Agenda()
         #: due jobs that wait until there is room for them
         self._lines = Lines(at_once=_AT_ONCE)
-        self._paces: dict[str, Pace] = {}
+        #: with the limits that they are for: settings change, and other processes get their share
+        self._paces: dict[str, tuple[int, Pace]] = {}
         #: the best of each long line, worst first
         self._ordered: dict[str, list[str]] = {}
 
@@ -287,9 +288,10 @@ class Watches:
         limit = self._limits(provider)
         if limit is None:
             return None
-        if provider not in self._paces:
-            self._paces[provider] = Pace(per_second=limit / 60, at_once=max(1, round(limit * _RESTED)))
-        return self._paces[provider]
+        known = self._paces.get(provider)
+        if known is None or known[0] != limit:
+            known = self._paces[provider] = limit, Pace(per_second=limit / 60, at_once=max(1, round(limit * _RESTED)))
+        return known[1]
 
     def _chosen(self, line: str, waiting: Collection[str], count: int, now: datetime) -> Iterable[str]:
         """Those of a line that go first: where looks are scarce, the ones that are worth most."""

@@ -121,6 +121,29 @@ def test_where_requests_are_few_looks_go_one_by_one_and_who_waits_longest_done_g
     assert due(seen, at(20)) == ["young"]
 
 
+def test_a_limit_that_has_changed_is_kept_to_at_once() -> None:
+    limits = [60]
+    seen = Watches(durations=Durations(), limits=lambda _: limits[-1], chance=lambda: 0.0)
+    for number in range(40):
+        seen.attend(running(str(number)), NOON)
+    looked_at = list[int]()
+    for second in range(30):
+        if second == 12:
+            limits.append(10)
+        for job_id in due(seen, at(second)):
+            seen.leave(job_id)
+            looked_at.append(second)
+    assert looked_at == [*range(12), 12, 18, 24]
+
+
+def test_a_submission_takes_the_place_of_a_look() -> None:
+    seen = watches(per_minute=60)
+    seen.attend(running("due"), NOON)
+    planned(seen, "new", "newer")
+    assert due(seen, NOON) == due(seen, at(1)) == []
+    assert due(seen, at(2)) == ["due"]
+
+
 def test_looks_that_have_no_answer_yet_keep_others_from_being_asked_for() -> None:
     """What has been asked for can't be overtaken by a job that is likelier to be done."""
     seen = watches(per_minute=10)
