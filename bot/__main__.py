@@ -72,7 +72,7 @@ def _run(settings: Settings, chosen: argparse.Namespace) -> int:
     import aiohttp  # noqa: PLC0415 - only here, so that `wanbot check` is quick
     import discord  # noqa: PLC0415
 
-    from bot.app import run  # noqa: PLC0415
+    from bot.running import run  # noqa: PLC0415
 
     # what is loaded stays, so it is never looked through again
     gc.freeze()

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import secrets
-import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
 
-from bot.client import WanBot, use_api
+from bot.client import WanBot
 from bot.clock import Clock, system_clock
 from bot.communities.decisions import Decisions
 from bot.communities.member_keys import MemberKeys
 from bot.communities.memory import Communities
-from bot.credits import ledger
 from bot.credits.accounts import Accounts
 from bot.credits.balances import Balances
 from bot.credits.pricing import Pricing
 from bot.database import remembered
 from bot.database.engine import Database, open_database
-from bot.database.lock import only_process
 from bot.database.migrate import migrate
 from bot.delivery.places import place_of_job
 from bot.delivery.presenter import DiscordPresenter
@@ -67,13 +62,10 @@ from bot.reloading import Reloading
 from bot.services import Services
 from bot.settings import Settings
 from bot.shards import Shards
-from providers.budget import Tally
+from bot.vendors import demo_of, make_providers, tallies, trusted_hosts
 from providers.catalogue import MODELS
-from providers.contract import Provider
 from providers.demo import DemoProvider
-from providers.errors import ProviderError
-from providers.http import warm_up
-from providers.observing import UNOBSERVED, Observer
+from providers.observing import UNOBSERVED
 from providers.pixeldojo import PixelDojo
 from providers.registry import Registry
 from providers.types import ModelSpec
@@ -163,7 +155,7 @@ async def open_app(
         stack.push_async_callback(database.close)
         observer = UNOBSERVED if operations is None else operations.meters
         process, models = _process_name(settings), list(models)
-        tally_of = await stack.enter_async_context(_tallies(database, process))
+        tally_of = await stack.enter_async_context(tallies(database, process))
         connect = partial(make_providers, clock=clock, observer=observer, tally_of=tally_of)
         registry = Registry.of(connect(settings), models)
         stack.push_async_callback(registry.close)
@@ -172,7 +164,7 @@ async def open_app(
         stack.push_async_callback(image_workers.close)
         stack.push_async_callback(video_workers.close)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=DownloadTransport(), trust_env=False))
-        videos = Videos(workers=video_workers, client=client, trusted_hosts=_trusted_hosts(settings, registry))
+        videos = Videos(workers=video_workers, client=client, trusted_hosts=trusted_hosts(settings, registry))
         ground = _Ground(
             settings=settings,
             pricing=pricing,
@@ -391,25 +383,6 @@ def _process_name(settings: Settings) -> str | None:
     return None if settings.database_url.startswith("sqlite") else secrets.token_hex(8)
 
 
-def _no_tally(_provider: str) -> None:
-    """Of a process that is alone with its database."""
-
-
-@asynccontextmanager
-async def _tallies(database: Database, process: str | None) -> AsyncGenerator[Callable[[str], Tally | None]]:
-    """What counts the requests to a provider, together with those of other processes."""
-    if process is None:
-        yield _no_tally
-        return
-    from bot.budgets import SharedBudgets  # noqa: PLC0415 - who is alone doesn't load it
-
-    budgets = SharedBudgets(database=database, process=process)
-    try:
-        yield budgets.of
-    finally:
-        await budgets.close()
-
-
 def _pricing(settings: Settings) -> Pricing:
     """How prices are reckoned. Raises ``SettingsError`` for a price list that can't be read."""
     return Pricing(
@@ -432,7 +405,7 @@ def _retention(ground: _Ground, communities: Communities, members: Members, acco
     erasing = _erasing(ground)
     providers = dict(ground.registry.providers)
     # its folder may be there, although it isn't offered any more
-    providers.setdefault(DemoProvider.name, _demo(settings, clock=clock))
+    providers.setdefault(DemoProvider.name, demo_of(settings, clock=clock))
     return Retention(
         database=database,
         erasing=erasing,
@@ -455,203 +428,3 @@ def _retention(ground: _Ground, communities: Communities, members: Members, acco
         keep_days=settings.keep_days,
         clock=clock,
     )
-
-
-def _demo(settings: Settings, *, clock: Clock) -> DemoProvider:
-    return DemoProvider(folder=settings.data_dir / "demo", seconds=settings.demo_seconds, now=clock)
-
-
-@dataclass(frozen=True, slots=True)
-class _Signals:
-    """What a running process is told from outside."""
-
-    #: SIGTERM or SIGINT
-    stopped: asyncio.Event
-    #: SIGHUP: read the settings again
-    reload: asyncio.Event
-    reread: Callable[[], Settings]
-
-    @classmethod
-    def heard(cls, reread: Callable[[], Settings]) -> _Signals:
-        """Listen from now on."""
-        signals = cls(asyncio.Event(), asyncio.Event(), reread)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, signals.stopped.set)
-        loop.add_signal_handler(signal.SIGHUP, signals._hung_up, _is_terminal())
-        return signals
-
-    def _hung_up(self, had_terminal: bool) -> None:  # noqa: FBT001 - a handler's arguments have no names
-        """A reload, unless the terminal is gone that we were started from."""
-        (self.stopped if had_terminal and not _is_terminal() else self.reload).set()
-
-
-def _is_terminal() -> bool:
-    """Whether somebody sits in front of us; false once the terminal has hung up."""
-    return os.isatty(0)
-
-
-async def run(settings: Settings, reread: Callable[[], Settings]) -> None:
-    """Serve Discord until SIGTERM or SIGINT; at SIGHUP take over what ``reread`` gives, as far as that is safe.
-
-    Raises ``discord.LoginFailure`` for a token that isn't one.
-    """
-    if settings.discord_token is None:
-        raise ValueError("no token")
-    use_api(settings.discord_api_url)
-    signals = _Signals.heard(reread)
-    with only_process(settings.database_url):
-        await _serve_until(signals, settings, settings.discord_token.get_secret_value())
-    log.info("stopped")
-
-
-async def _serve_until(signals: _Signals, settings: Settings, token: str) -> None:
-    async with open_app(settings) as app, app.bot, app.watched(settings):
-        await _check_books(app.services.database)
-        if await _done_before(signals.stopped, _begin(app, token)):
-            await _serve(app, token, signals)
-
-
-async def _begin(app: App, token: str) -> None:
-    """Log in, and take up what the last run left."""
-    await app.bot.login(token)
-    await app.resume()
-
-
-async def _done_before(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Do the work unless told to stop meanwhile: a Discord that doesn't answer holds up no stop."""
-    tasks = working, stopping = asyncio.create_task(work), asyncio.create_task(stopped.wait())
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-        return not stopping.done()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _serve(app: App, token: str, signals: _Signals) -> None:
-    """Keep the connection, the worker and the cards going until told to stop, or until one of them ends."""
-    stopped = signals.stopped
-    tasks: list[asyncio.Task[object]] = [
-        asyncio.create_task(_do_what_can_wait(app, stopped), name="catalogue"),
-        asyncio.create_task(app.bot.stay_connected(token), name="gateway"),
-        asyncio.create_task(app.services.worker.run(), name="worker"),
-        asyncio.create_task(app.services.takeover.run(), name="lease"),
-        asyncio.create_task(app.services.presenter.run(), name="cards"),
-        asyncio.create_task(app.services.latecomers.run(), name="late videos"),
-        asyncio.create_task(app.services.orders.run(), name="orders"),
-        asyncio.create_task(app.services.retention.run(), name="retention"),
-        asyncio.create_task(app.reloading.run(signals.reload, signals.reread), name="settings"),
-        asyncio.create_task(stopped.wait(), name="signal"),
-    ]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        log.info("stopping", why=", ".join(task.get_name() for task in done))
-        await app.stop()
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        # in the midst of a reconnect discord.py swallows the cancellation; once closed, it goes no further
-        await app.bot.close()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def make_providers(
-    settings: Settings,
-    *,
-    clock: Clock,
-    observer: Observer = UNOBSERVED,
-    tally_of: Callable[[str], Tally | None] = _no_tally,
-) -> list[Provider]:
-    """Every provider that has its key, ``demo`` last."""
-    providers: list[Provider] = []
-    if settings.pixeldojo_api_key is not None:
-        providers.append(
-            PixelDojo.connect(
-                api_key=settings.pixeldojo_api_key.get_secret_value(),
-                base_url=settings.pixeldojo_base_url,
-                requests_per_minute=settings.pixeldojo_requests_per_minute,
-                observer=observer,
-                tally=tally_of(PixelDojo.name),
-            )
-        )
-    if settings.pixazo_api_key is not None:
-        from providers.pixazo import Pixazo  # noqa: PLC0415 - a vendor without a key isn't loaded
-
-        providers.append(
-            Pixazo.connect(
-                api_key=settings.pixazo_api_key.get_secret_value(),
-                base_url=settings.pixazo_base_url,
-                requests_per_minute=settings.pixazo_requests_per_minute,
-                kf2v_path=settings.pixazo_kf2v_path,
-                observer=observer,
-                tally=tally_of(Pixazo.name),
-            )
-        )
-    if settings.pixwith_api_key is not None:
-        from providers.pixwith import Pixwith  # noqa: PLC0415
-
-        providers.append(
-            Pixwith.connect(
-                api_key=settings.pixwith_api_key.get_secret_value(),
-                base_url=settings.pixwith_base_url,
-                requests_per_minute=settings.pixwith_requests_per_minute,
-                observer=observer,
-                tally=tally_of(Pixwith.name),
-            )
-        )
-    if settings.vtrix_api_key is not None:
-        from providers.vtrix import Vtrix  # noqa: PLC0415
-
-        providers.append(
-            Vtrix.connect(
-                api_key=settings.vtrix_api_key.get_secret_value(),
-                base_url=settings.vtrix_base_url,
-                requests_per_minute=settings.vtrix_requests_per_minute,
-                body_shape=settings.vtrix_body_shape,
-                observer=observer,
-                tally=tally_of(Vtrix.name),
-            )
-        )
-    if settings.demo_provider:
-        providers.append(_demo(settings, clock=clock))
-    return providers
-
-
-def _trusted_hosts(settings: Settings, registry: Registry) -> frozenset[str]:
-    """The hosts whose addresses may be private: those that the operator has named."""
-    named = {host for provider in registry.providers.values() for host in provider.trusted_hosts}
-    return frozenset(named | {urlsplit(settings.discord_api_url).hostname or ""})
-
-
-async def _do_what_can_wait(app: App, stopped: asyncio.Event) -> None:
-    """Once commands are answered: what would have kept them waiting."""
-    await app.bot.wait_until_ready()
-    await asyncio.to_thread(warm_up)
-    await compare_catalogue(app.services.registry, stopped)
-
-
-async def compare_catalogue(registry: Registry, stopped: asyncio.Event) -> None:
-    """Warn, once, where a vendor's own list and our catalogue differ."""
-    for provider in registry.providers.values():
-        models = [spec for spec in registry.models.values() if spec.provider == provider.name]
-        try:
-            for line in await provider.disagreements(models):
-                log.warning("the catalogue differs from the vendor's list", what=line)
-        except ProviderError as error:
-            log.warning("the vendor's list can't be read", provider=provider.name, why=str(error))
-        except Exception:
-            # it is advice, and no reason to stop the bot
-            log.exception("a provider raised what its contract doesn't name", provider=provider.name)
-    await stopped.wait()
-
-
-async def _check_books(database: Database) -> None:
-    """Compare the accounts with something held with their entries; the operator hears of a difference."""
-    for mismatch in await database.read(partial(ledger.mismatches, only_held=True)):
-        log.error("an account differs from its entries: run `wanbot check`", account=mismatch.account_id)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from bot.app import make_providers
 from bot.clock import system_clock
 from bot.credits import ledger
 from bot.database.engine import open_database
 from bot.database.migrate import migrate
 from bot.settings import Settings
+from bot.vendors import make_providers
 from providers.contract import Provider
 from providers.errors import ProviderError
 from providers.registry import Registry

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from bot.app import make_providers
 from bot.settings import Settings
+from bot.vendors import make_providers
 from providers.contract import Provider
 from providers.demo import DemoProvider
 from providers.types import GenerationRequest, ModelSpec, Pending

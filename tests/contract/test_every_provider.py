@@ -27,8 +27,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 import providers
-from bot.app import make_providers
 from bot.settings import Settings
+from bot.vendors import make_providers
 from providers import http as layer
 from providers.__main__ import make_providers as make_providers_alone
 from providers.catalogue import MODELS, PIXAZO_WAN_22_I2V_PLUS, PIXELDOJO_WAN_22_STANDARD, PIXWITH_WAN_22_PRO

@@ -10,10 +10,10 @@ from typing import Any, Final
 import pytest
 from structlog.testing import capture_logs
 
-from bot.app import make_providers
 from bot.budgets import SharedBudgets
 from bot.database.engine import open_database
 from bot.settings import Settings
+from bot.vendors import make_providers
 from providers.answers import TaskId
 from providers.budget import RequestBudget
 from providers.contract import at_once

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from structlog.testing import capture_logs
 
-from bot.app import compare_catalogue
+from bot.vendors import compare_catalogue
 from providers.contract import BeforeSending, Provider, at_once
 from providers.registry import Registry
 from providers.types import GenerationRequest, ModelSpec, Submission, TaskStatus

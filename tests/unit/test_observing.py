@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.app import make_providers
 from bot.settings import Settings
+from bot.vendors import make_providers
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, Refused, Unavailable
 from providers.observing import UNOBSERVED, observed
 from tests.clocks import Clock
