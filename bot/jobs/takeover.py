@@ -53,7 +53,7 @@ class Takeover:
         if self._leases.is_shared:
             await self._take_up_all()
         else:
-            self._take_up(await self._everything())
+            await self._take_up(await self._everything())
         self._worker.wake()
 
     async def run(self) -> None:
@@ -92,10 +92,12 @@ class Takeover:
     async def _take_up_all(self) -> None:
         # with a lease that is over, what was claimed would be anybody's again, and claimed again
         while self._leases.holds and (found := await self._leases.claim()):
-            self._take_up(found)
+            await self._take_up(found)
 
-    def _take_up(self, found: Sequence[Job]) -> None:
+    async def _take_up(self, found: Sequence[Job]) -> None:
         for job in found:
+            # the first of a kind has to find out how long that takes, which is a moment for each
+            await asyncio.sleep(0)
             if job.state.is_open:
                 self._worker.resume(job)
             # of one that waits, the worker reads the card first
