@@ -22,6 +22,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: seconds between two renewals; a process that dies is noticed after the lease and one of these
 _EVERY: Final = 5.0
+#: seconds that a stop waits for a database that is away
+_LAST_WORD: Final = 2.0
 #: so often it is looked for jobs that are nobody's, even if nobody is missed
 _GENERAL: Final = 12
 
@@ -81,7 +83,8 @@ class Takeover:
     async def end(self) -> None:
         """Leave everything to the others."""
         try:
-            await self._leases.hand_over()
+            async with asyncio.timeout(_LAST_WORD):
+                await self._leases.hand_over()
         except Exception:
             log.exception("the jobs can't be handed over; others take them up when the lease is over")
 
