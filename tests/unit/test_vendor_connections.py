@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
+from providers.contract import at_once
 from providers.http import VendorAnswer, VendorHttp, trusted_certificates, warm_up
 
 
@@ -57,7 +58,7 @@ async def test_questions_that_follow_each_other_share_a_connection(vendor: _Vend
 async def test_each_submission_has_a_connection_of_its_own(vendor: _Vendor, http: VendorHttp) -> None:
     await http.ask("/", answer=_Pong)
     for _ in range(2):
-        assert (await http.submit("/", json={}, answer=_Pong)).ok
+        assert (await http.submit("/", json={}, answer=_Pong, before_sending=at_once)).ok
     assert len(set(vendor.ports)) == 3
 
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from providers import http as layer
 from providers.budget import RequestBudget
+from providers.contract import at_once
 from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, ProviderError, Refused, Unavailable
 from providers.http import UploadForm, VendorAnswer, VendorHttp
 from providers.statuses import UnknownTask
@@ -64,7 +65,7 @@ def breaks(error: type[httpx.RequestError], text: str = "broken") -> Reply:
 
 async def error_of_submit(http: VendorHttp) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
-        await http.submit("/run", json={"prompt": "a cat"}, answer=Ticket)
+        await http.submit("/run", json={"prompt": "a cat"}, answer=Ticket, before_sending=at_once)
     assert_no_secret(caught.value)
     return caught.value
 
@@ -95,7 +96,7 @@ def assert_no_secret(error: BaseException) -> None:
 
 async def test_an_answer_is_parsed_and_unknown_fields_pass() -> None:
     http = vendor(answers(202, {"id": "1", "more": {"a": 1}}))
-    assert (await http.submit("/run", json={}, answer=Ticket)).id == "1"
+    assert (await http.submit("/run", json={}, answer=Ticket, before_sending=at_once)).id == "1"
     assert (await http.ask("/jobs/1", answer=Ticket)).id == "1"
 
 
@@ -108,7 +109,7 @@ async def test_the_path_of_the_base_url_is_kept(base_url: str) -> None:
         return httpx.Response(200, json={"id": "1"})
 
     http = vendor(reply, base_url=base_url)
-    await http.submit("/run", json={"a": [1, None]}, answer=Ticket)
+    await http.submit("/run", json={"a": [1, None]}, answer=Ticket, before_sending=at_once)
     await http.ask("/jobs/a%2Fb", answer=Ticket)
     await http.ask("/poll", method="POST", json={"task_id": "1"}, answer=Ticket)
     assert [(str(r.url), r.method, r.content) for r in seen] == [
@@ -127,7 +128,7 @@ async def test_the_timeouts_are_those_of_the_design() -> None:
         return httpx.Response(200, json={"id": "1"})
 
     http = vendor(reply)
-    await http.submit("/run", json={}, answer=Ticket)
+    await http.submit("/run", json={}, answer=Ticket, before_sending=at_once)
     await http.ask("/jobs/1", answer=Ticket)
     assert (seen[0]["connect"], seen[0]["read"]) == (10, 60)
     assert set(seen[1].values()) == {30}
@@ -326,7 +327,7 @@ async def test_a_submission_that_would_wait_long_is_not_sent() -> None:
         return httpx.Response(200, json={"id": "1"})
 
     http = vendor(reply, budget=RequestBudget(requests_per_minute=1, clock=lambda: 5.0))
-    await http.submit("/run", json={}, answer=Ticket)
+    await http.submit("/run", json={}, answer=Ticket, before_sending=at_once)
     error = await error_of_submit(http)
     assert isinstance(error, Unavailable)
     assert error.retry_after == 60
@@ -335,7 +336,7 @@ async def test_a_submission_that_would_wait_long_is_not_sent() -> None:
 
 async def test_every_request_has_a_slot() -> None:
     http = vendor(answers(200, {"id": "1"}), budget=RequestBudget(requests_per_minute=3, clock=lambda: 5.0))
-    await http.submit("/run", json={}, answer=Ticket)
+    await http.submit("/run", json={}, answer=Ticket, before_sending=at_once)
     await http.ask("/jobs/1", answer=Ticket)
     assert http.budget.expected_wait() == 0
     await http.ask("/jobs/1", answer=Ticket)
@@ -392,7 +393,7 @@ async def test_nothing_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:
     async with raw_server(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}") as base_url:
         http = real(base_url)
         with pytest.raises(AuthFailed):
-            await http.submit("/run", json={}, answer=Ticket)
+            await http.submit("/run", json={}, answer=Ticket, before_sending=at_once)
         await http.close()
     assert caplog.records
     assert KEY not in caplog.text
