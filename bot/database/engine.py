@@ -8,12 +8,14 @@ and it can't wait for a network while it holds the lock (docs/decisions/0002).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from sqlite3 import SQLITE_BUSY, OperationalError
 from sqlite3 import Connection as SqliteConnection
 from threading import Thread
 from typing import Any, Protocol, TypeVar
@@ -30,6 +32,7 @@ _GROUP = 64
 _READERS = 4
 #: seconds; another process (a backup, a shell) may hold the lock this long
 _BUSY_TIMEOUT = 10
+_BUSY_PAUSE = 0.02
 #: an error names its statement, but not the values, which are members' prompts and vendors' links
 _HIDE = True
 
@@ -280,8 +283,8 @@ def _begin(statement: str, dbapi_connection: PoolProxiedConnection) -> None:
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
+    _use_log(connection)
     settings = (
-        "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         # so that INSERT OR REPLACE can't get past the ledger's triggers
@@ -293,6 +296,21 @@ def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
     )
     for setting in settings:
         connection.execute(f"PRAGMA {setting}")
+
+
+def _use_log(connection: SqliteConnection) -> None:
+    """Let readers and the writer not wait for each other, from the file's first moment on."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except OperationalError as error:
+            # SQLite doesn't wait for whoever is just writing to a file that has no log yet: two first starts at once
+            if error.sqlite_errorcode != SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE)
+        else:
+            return
 
 
 def _refuse_changes(connection: SqliteConnection, _record: object) -> None:

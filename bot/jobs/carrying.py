@@ -380,7 +380,7 @@ class Carrying:
     async def _reload(self, watch: Watch) -> None:
         """Somebody else moved the job on: read where it stands."""
         job = await self._database.read(partial(store.load, job_id=watch.job.id))
-        if job is not None and job.version == watch.job.version:
+        if job is not None and (job.version, job.owner) == (watch.job.version, watch.job.owner):
             # or the same step would be tried again at once, for ever
             raise RuntimeError(f"nobody has moved the job on from {job.state}")
         self.forget(watch.job.id)

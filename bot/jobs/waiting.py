@@ -89,9 +89,11 @@ class Waiting:
         waiting = [job for job in queued if job.id not in busy]
         active = Counter(dict(counts))
         active.update((job.guild_id, job.user_id) for job in queued if job.id in busy)
-        communities = {guild_id: await self._communities.of(guild_id) for guild_id in {job.guild_id for job in waiting}}
+        # what other guilds have decided isn't kept here, and reading it anew each time takes a while
+        ours = {job.guild_id for job in waiting if self._leases.has(job)}
+        communities = {guild_id: await self._communities.of(guild_id) for guild_id in ours}
         chosen = next_to_start(
-            waiting,
+            [job for job in waiting if job.guild_id in ours],
             active,
             limits=lambda guild_id: _at_once(communities[guild_id]),
             now=now,

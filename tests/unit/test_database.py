@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 import pytest
 from hypothesis import given
@@ -465,3 +465,17 @@ async def test_an_error_of_the_database_tells_no_value(database: Database) -> No
         await database.write(lambda c: c.execute(text("SELECT :prompt FROM nowhere"), {"prompt": "my secret party"}))
     assert "nowhere" in str(caught.value)
     assert "secret party" not in str(caught.value)
+
+
+def test_who_opens_a_new_file_waits_for_somebody_who_is_just_filling_it(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE something (a)")
+        ending = Timer(0.3, other.execute, ["COMMIT"])
+        ending.start()
+        opened = engine.sync_engine(make_url(f"sqlite:///{path}"))
+        with opened.connect() as connection:
+            assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        ending.join()
+        opened.dispose()

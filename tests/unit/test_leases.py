@@ -41,7 +41,7 @@ class Together:
         self.clock = clock
         self.databases: list[Database] = []
 
-    def process(self, name: str, *, length: timedelta = timedelta(seconds=30)) -> Leases:
+    def process(self, name: str, *, length: timedelta = timedelta(minutes=10)) -> Leases:
         database = open_database(self.url)
         self.databases.append(database)
         return Leases(database=database, clock=self.clock, name=name, shards="0 of 1", length=length)
