@@ -251,6 +251,7 @@ def _services(ground: _Ground) -> Services:
         clock=clock,
         folder=ground.folders.inputs,
         upload_limit_mib=settings.upload_limit_mib,
+        holds=lambda: leases.holds,
     )
     delivery = Delivery(
         database=database,

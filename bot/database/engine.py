@@ -12,18 +12,22 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from sqlite3 import SQLITE_BUSY, OperationalError
 from sqlite3 import Connection as SqliteConnection
 from threading import Thread
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool, Pool, PoolProxiedConnection, QueuePool
+
+if TYPE_CHECKING:
+    from psycopg import Connection as PsycopgConnection
 
 T = TypeVar("T")
 
@@ -33,6 +37,9 @@ _READERS = 4
 #: seconds; another process (a backup, a shell) may hold the lock this long
 _BUSY_TIMEOUT = 10
 _BUSY_PAUSE = 0.02
+#: PostgreSQL gives up a transaction of whose process it has heard nothing for so long: one that is suspended, or whose
+#: machine is gone, would keep its locks for hours. Who waits for them must still renew its lease in time
+_SILENCE = timedelta(seconds=5)
 #: an error names its statement, but not the values, which are members' prompts and vendors' links
 _HIDE = True
 
@@ -124,6 +131,8 @@ class PostgresDatabase:
 
     def __init__(self, url: URL) -> None:
         self._engine = sync_engine(url)
+        # not for copies of a whole database, which keep one side waiting while they work on the other
+        event.listen(self._engine, "connect", _prepare_postgres)
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(8, "database")
 
@@ -280,6 +289,13 @@ def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
 
 def _begin(statement: str, dbapi_connection: PoolProxiedConnection) -> None:
     dbapi_connection.cursor().execute(statement)
+
+
+def _prepare_postgres(connection: PsycopgConnection[Any], _record: object) -> None:
+    # not an option of the connection, which some poolers refuse
+    silence = _SILENCE // timedelta(milliseconds=1)
+    connection.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", [str(silence)])
+    connection.commit()
 
 
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:

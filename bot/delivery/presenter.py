@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -76,7 +76,9 @@ class DiscordPresenter:
         folder: Path,
         shards: Shards = ALL,
         upload_limit_mib: int | None = None,
+        holds: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``holds`` tells whether no other process can have taken up what is posted here."""
         self._client = client
         self._database = database
         self._registry = registry
@@ -84,6 +86,7 @@ class DiscordPresenter:
         self._folder = folder
         self._shards = shards
         self._upload_limit_mib = upload_limit_mib
+        self._holds = holds
         #: guilds that took less than Discord's documents say
         self._small_guilds: set[int] = set()
         self._edits = Edits(clock=clock)
@@ -308,6 +311,10 @@ class DiscordPresenter:
             return PostTrouble.FOR_GOOD
         channel = self._client.get_partial_messageable(job.video_channel_id, guild_id=job.guild_id)
         wants = await self._database.read(partial(settings_of, guild_id=job.guild_id, user_id=job.user_id))
+        if not self._holds():
+            # another process may have posted it, too long ago for Discord to know ours by its nonce
+            log.warning("the process has slept; the video isn't posted", job=job.id)
+            return PostTrouble.FOR_NOW
         card_message = discord.MessageReference(
             message_id=job.card_message_id or 0, channel_id=job.channel_id, fail_if_not_exists=False
         )

@@ -101,6 +101,7 @@ class Carrying:
         self._waiting.forget(job_id)
         self._preparation.doubtful.discard(job_id)
         self._faults.pop(job_id, None)
+        self._inherited.discard(job_id)
         self._waiting.wake()
         self._wake()
 
@@ -217,7 +218,11 @@ class Carrying:
         if isinstance(answer, Submission):
             watch.estimate = answer.estimated_seconds
             watch.taken_at = watch.taken_at or self._clock()
-        await self._apply(watch, lifecycle.after_submit(answer, can_list=provider.can_list, now=self._clock()))
+        try:
+            await self._apply(watch, lifecycle.after_submit(answer, can_list=provider.can_list, now=self._clock()))
+        except store.JobMoved:
+            _log_unstored(watch.job, answer)
+            raise
         watch.answer = None
         if is_paused_now:
             await self._tell_of_pause(provider, watch.job)
@@ -422,6 +427,17 @@ class Carrying:
 
 def _error_of(answer: object) -> Exception | None:
     return answer if isinstance(answer, Exception) else None
+
+
+def _log_unstored(job: Job, answer: Submission | ProviderError) -> None:
+    """Somebody else has ended the job, or taken it up: nothing but this line knows the task that may be paid for."""
+    if isinstance(answer, Submission):
+        log.error(
+            "a vendor took a job that isn't ours to see to any more: compare its task with the job's",
+            job=job.id,
+            model=job.model,
+            task=answer.task_id,
+        )
 
 
 def _log_transition(job: Job, step: Step) -> None:

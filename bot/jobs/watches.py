@@ -314,4 +314,5 @@ class Watches:
         turn = self._running[watch.provider] * 60 / (self._limits(watch.provider) or math.inf)
         if age - watch.looked_at > _FORGOTTEN * turn:
             return math.inf
-        return worth_of_look(self._outlook(watch), running_at=watch.looked_at, age=age)
+        # a look that got no answer has told nothing
+        return worth_of_look(self._outlook(watch), running_at=watch.running_at or 0.0, age=age)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import Connection, select, update
@@ -15,16 +16,19 @@ from bot.communities.store import lock_guild
 from bot.credits import ledger
 from bot.credits.allowance import AllowanceRule, PeriodLength
 from bot.database.engine import Database, open_database
-from bot.database.tables import guilds, processes
+from bot.database.tables import guilds, jobs, processes
 from bot.jobs import lifecycle, store
 from bot.jobs.job import Job, Reason, Request, State, new_id
 from bot.jobs.leases import Leases
 from bot.jobs.lifecycle import Step
 from bot.jobs.waiting import Waiting
 from bot.operations.store import live_processes
+from bot.shards import Shards
 from providers.catalogue import DEMO
 from tests.clocks import NOON, Clock
 from tests.unit.test_worker import Discord
+
+T = TypeVar("T")
 
 GUILD, MEMBER = 1, 2
 SUBMITTING = Step(state=State.SUBMITTING, changes={"submitted_at": NOON, "deadline": NOON + timedelta(minutes=20)})
@@ -243,6 +247,43 @@ async def test_two_processes_together_start_no_more_jobs_at_once_than_a_guild_ma
         *(queues[job.owner].start(job, SUBMITTING, now=together.clock()) for job in waiting if job.owner)
     )
     assert len([job for job in started if job is not None]) == 3
+
+
+class Counted:
+    """A real database, whose reads are counted."""
+
+    def __init__(self, inner: Database) -> None:
+        self.inner = inner
+        self.reads = 0
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        self.reads += 1
+        return await self.inner.read(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await self.inner.write(work)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+async def test_what_guilds_have_decided_is_not_read_for_the_jobs_of_other_processes(together: Together) -> None:
+    ours, others = together.process("ours"), together.process("others")
+    await ours.renew()
+    await others.renew()
+    (job,) = await together.accepted("ours")
+    for number, theirs in enumerate(await together.accepted("others", count=5), start=GUILD + 1):
+        elsewhere = update(jobs).where(jobs.c.id == theirs.id).values(guild_id=number)
+        await together.database.write(lambda c, change=elsewhere: c.execute(change) and None)
+    counted = Counted(together.database)
+    rule = AllowanceRule(amount=100, length=PeriodLength.DAY)
+    # of none of these guilds this process keeps anything
+    communities = Communities(database=counted, default=rule, shards=Shards(1, ()))
+    queue = Waiting(database=together.database, leases=ours, communities=communities, presenter=Discord())
+    found = await queue.next(together.clock(), busy=())
+    assert [each.id for each in found.chosen] == [job.id]
+    assert len(found.waiting) == 5
+    assert counted.reads == 1
 
 
 async def test_alone_every_job_is_its_own_and_nothing_is_written(sqlite_url: str, clock: Clock) -> None:

@@ -172,6 +172,8 @@ class Works:
     discord: Discord
     videos: Videos
     offers: bool = True
+    #: None: there are no other processes
+    leases: Leases | None = None
 
     def worker(self, durations: Durations | None = None) -> Worker:
         registry = Registry.of([self.vendor] if self.offers else [])
@@ -182,7 +184,7 @@ class Works:
         return Worker(
             database=self.database,
             registry=registry,
-            leases=Leases(database=self.database, clock=self.clock, name=None),
+            leases=self.leases or Leases(database=self.database, clock=self.clock, name=None),
             communities=communities,
             presenter=self.discord,
             delivery=delivery,

@@ -1,0 +1,70 @@
+"""A process that is suspended just before it posts a video, while another one takes the job up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, update
+
+from bot.database.engine import Database
+from bot.database.tables import jobs
+from bot.jobs import store
+from tests.discord.worlds import World, open_world
+
+T = TypeVar("T")
+
+
+class Suspending:
+    """A real database, after whose noting of an attempt to post something happens, once."""
+
+    def __init__(self, inner: Database) -> None:
+        self.inner = inner
+        self.afterwards: Callable[[], Awaitable[None]] | None = None
+        self.has_slept = False
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        result = await self.inner.write(work)
+        if isinstance(work, partial) and work.func is store.open_attempt and self.afterwards is not None:
+            sleep, self.afterwards = self.afterwards, None
+            await sleep()
+            self.has_slept = True
+        return result
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self.inner.read(work)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+async def test_a_video_is_not_posted_by_who_has_slept_since_it_meant_to(tmp_path: Path, postgres_url: str) -> None:
+    made: list[Suspending] = []
+
+    def suspending(database: Database) -> Database:
+        made.append(Suspending(database))
+        return made[0]
+
+    async with open_world(tmp_path, {"DATABASE_URL": postgres_url}, wrap_database=suspending) as world:
+        (database,) = made
+        database.afterwards = partial(_sleep, world, database)
+        await world.video(prompt="a fox", duration=2)
+        while not database.has_slept and await world.open_jobs():
+            await world.advance(2)
+        assert database.has_slept
+        assert world.posted() == []
+        # the other one is gone as well
+        await world.finish()
+        assert len(world.posted()) == 1
+
+
+async def _sleep(world: World, database: Suspending) -> None:
+    """As if the lease had run out meanwhile, and somebody had taken the jobs up."""
+    await world.app.services.leases.hand_over()
+
+    def take_up(connection: Connection) -> Any:
+        return connection.execute(update(jobs).values(owner="another")).rowcount
+
+    await database.inner.write(take_up)
