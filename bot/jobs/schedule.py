@@ -147,8 +147,11 @@ def _apart(situation: Situation) -> float:
 
 
 def _turn(situation: Situation) -> float:
-    """Seconds until every job that shares the budget has had its look; before a first one, the others."""
-    if situation.requests_per_minute is None:
+    """Seconds until every job that shares the budget has had its look; before a first one, the others.
+
+    A look that got no answer was none: whoever needs it stands in line again soon.
+    """
+    if situation.requests_per_minute is None or situation.failures:
         return 0.0
-    looks = situation.running if situation.looks or situation.failures else situation.running - 1
+    looks = situation.running if situation.looks else situation.running - 1
     return looks / min(_OWN_PACE, situation.requests_per_minute * _SHARE / 60)
