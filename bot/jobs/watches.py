@@ -242,6 +242,8 @@ class Watches:
         return watch.outlook
 
     def _expectation(self, watch: Watch) -> Expectation | None:
+        if watch.job.state is State.DELIVERING or not watch.job.state.is_open:
+            return None  # and a rush of videos that are done has nothing to wait for
         return expectation_of(self._outlook(watch), watch.estimate)
 
     # --- lines ---------------------------------------------------------------------------------
