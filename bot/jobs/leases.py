@@ -30,6 +30,11 @@ _CLAIMED: Final = 200
 RECENT: Final = timedelta(days=1)
 
 
+def _seconds() -> float:
+    """A clock that nobody sets; it goes on while the machine sleeps, where the system has such a one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """What a renewal has found."""
@@ -51,7 +56,7 @@ class Leases:
         name: str | None,
         shards: str = "",
         length: timedelta = LEASE,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = _seconds,
     ) -> None:
         """Begin without a lease. ``name`` is new with every process; None: there is no other process."""
         self._database = database

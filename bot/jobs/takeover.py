@@ -48,6 +48,9 @@ class Takeover:
         self._presenter = presenter
         self._clock = clock
         self._rounds = 0
+        #: a renewal that is under way must not undo the end
+        self._renewing = asyncio.Lock()
+        self._has_ended = False
 
     async def begin(self) -> None:
         """Take up everything that is nobody's, as if nothing had happened."""
@@ -71,7 +74,10 @@ class Takeover:
         """Renew the lease, and take up what is left behind."""
         if not self._leases.is_shared:
             return
-        renewal = await self._leases.renew()
+        async with self._renewing:
+            if self._has_ended:
+                return
+            renewal = await self._leases.renew()
         if renewal.was_over:
             # the others may have been silent for the same reason, a database that was away: the next round tells
             await self._drop_lost()
@@ -83,7 +89,8 @@ class Takeover:
     async def end(self) -> None:
         """Leave everything to the others."""
         try:
-            async with asyncio.timeout(_LAST_WORD):
+            async with asyncio.timeout(_LAST_WORD), self._renewing:
+                self._has_ended = True
                 await self._leases.hand_over()
         except Exception:
             log.exception("the jobs can't be handed over; others take them up when the lease is over")

@@ -66,3 +66,11 @@ async def test_of_processes_that_were_silent_together_one_that_stays_so_loses_it
     assert {await pair.owner_of(job) for job in jobs} == {pair.first.services.leases.name}
     await pair.second.services.takeover.run_once()
     assert {await pair.owner_of(job) for job in jobs} == {pair.first.services.leases.name}
+
+
+async def test_a_process_that_has_ended_takes_no_lease_again(pair: Pair) -> None:
+    job = await pair.accepted(pair.first, 1)
+    await pair.first.services.takeover.end()
+    await pair.first.services.takeover.run_once()
+    await pair.second.services.takeover.run_once()
+    assert await pair.owner_of(job) == pair.second.services.leases.name
