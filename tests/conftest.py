@@ -52,6 +52,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, or all would wait for it in the end: what has a limit of time of its own."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 @pytest.fixture(autouse=True)
 def levels_as_they_were() -> Iterator[None]:
     """Whatever a test lets be logged, the next one begins anew."""

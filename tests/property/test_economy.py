@@ -393,8 +393,10 @@ class Economy(RuleBasedStateMachine):
         for entry in self.pictures[guild]["ledger_entries"]:
             spent[entry.job_id] -= entry.available_change
         asked_at = {job.id: job.created_at for job in self.pictures[guild]["jobs"]}
+        quotes = {job.id: job.quote for job in self.pictures[guild]["jobs"]}
         for number, accepted in enumerate(self.accepted[guild], 1):
-            if accepted.budget is not None:
+            # a free video is in every budget, also in one that was spent before it was set
+            if accepted.budget is not None and quotes[accepted.job_id]:
                 since = start_of(accepted.period)
                 earlier = [each.job_id for each in self.accepted[guild][:number]]
                 assert sum(spent[job_id] for job_id in earlier if asked_at[job_id] >= since) <= accepted.budget
