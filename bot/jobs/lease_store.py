@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, insert, or_, select, update
 
 from bot.database.server_clock import NOW, from_now
 from bot.database.tables import jobs, processes
@@ -32,6 +32,14 @@ def renew(connection: Connection, *, name: str, shards: str, length: timedelta) 
     is_work_left = connection.execute(select(exists().where(~_IS_LIVING))).scalar_one()
     living = connection.execute(select(processes.c.id).where(_IS_LIVING).order_by(processes.c.id)).scalars().all()
     return was_held, living, is_work_left
+
+
+def open_jobs(connection: Connection, name: str) -> tuple[int, int]:
+    """How many open jobs a process has, and how many there are."""
+    is_own = case((jobs.c.owner == name, 1), else_=0)
+    query = select(func.coalesce(func.sum(is_own), 0), func.count()).where(jobs.c.ended_at.is_(None))
+    own, every = connection.execute(query).one()
+    return int(own), every
 
 
 def end(connection: Connection, *, name: str) -> None:

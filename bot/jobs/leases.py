@@ -8,6 +8,7 @@ lease can store nothing any more (docs/decisions/0024).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Leases:
         self._until = float("-inf")
         #: how many processes there are, in the order of their names, and which of them is this
         self._living: Sequence[str] = ()
+        self._share = 1.0
 
     @property
     def name(self) -> str | None:
@@ -84,6 +86,11 @@ class Leases:
     def processes(self) -> int:
         """How many processes share the database, as of the last renewal."""
         return max(1, len(self._living))
+
+    @property
+    def share(self) -> float:
+        """Which part of what all processes may do together is for this one: more where it has most of the jobs."""
+        return self._share
 
     @property
     def is_first(self) -> bool:
@@ -106,6 +113,9 @@ class Leases:
         begun = self._monotonic()
         lease = partial(lease_store.renew, name=self._name, shards=self._shards, length=self._length)
         was_held, living, is_work_left = await self._database.write(lease)
+        own, every = await self._database.read(partial(lease_store.open_jobs, name=self._name))
+        # in steps, so that a plan isn't made anew for each job that comes or goes
+        self._share = max(1, math.ceil(own / max(1, every) * len(living))) / len(living)
         self._until, self._living = begun + (1 - _MARGIN) * self._length.total_seconds(), living
         return Renewal(was_over=not was_held, is_work_left=is_work_left)
 

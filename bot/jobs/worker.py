@@ -238,7 +238,7 @@ class Worker:
         if found is None or found.requests_per_minute is None:
             return None
         # the budget sees to the limit itself; this is so that no process plans what the others use
-        return max(1, found.requests_per_minute // self._leases.processes)
+        return max(1, int(found.requests_per_minute * self._leases.share))
 
     def _seconds_to_next(self) -> float | None:
         if not self._leases.holds:

@@ -211,6 +211,18 @@ async def test_operators_see_the_processes_that_live_and_their_open_jobs(togethe
     assert [each.id for each in await together.database.read(live_processes)] == ["a"]
 
 
+async def test_who_has_most_of_the_jobs_plans_with_most_of_what_all_may_ask(together: Together) -> None:
+    first, second, third = (together.process(name) for name in ("a", "b", "c"))
+    for each in (first, second, third, first):
+        await each.renew()
+    assert [round(each.share, 2) for each in (first, second, third)] == [0.33, 0.5, 0.33]
+    await together.accepted("b", count=9)
+    await together.accepted("c", count=1)
+    for each in (first, second, third):
+        await each.renew()
+    assert [round(each.share, 2) for each in (first, second, third)] == [0.33, 1.0, 0.33]
+
+
 async def test_one_process_is_the_first_and_all_know_how_many_they_are(together: Together) -> None:
     both = [together.process("a"), together.process("b")]
     for each in (*both, *both):
