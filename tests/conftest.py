@@ -15,8 +15,8 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -119,6 +119,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = open_database(database_url)
     yield opened
     await opened.close()
+
+
+@asynccontextmanager
+async def several_databases(url: str, count: int) -> AsyncGenerator[list[Database]]:
+    """What so many processes on one PostgreSQL would have open."""
+    async with AsyncExitStack() as stack:
+        opened = [open_database(url) for _ in range(count)]
+        for each in opened:
+            stack.push_async_callback(each.close)
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,12 @@ the database's: the clocks of several machines differ.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from bot.database import remembered
+from bot.database.advisory_locks import advisory_lock
 from bot.database.server_clock import NOW
 
 
@@ -22,7 +22,7 @@ def take_turn(connection: Connection, name: str, *, between: timedelta) -> float
     """
     if connection.dialect.name != "postgresql":
         return None
-    connection.execute(select(func.pg_advisory_xact_lock(_lock_of(name))))
+    connection.execute(select(advisory_lock(name)))
     # read only now: others may have taken their turns while this one waited for the lock
     now = connection.execute(select(NOW)).scalar_one()
     last = remembered.recall(connection, name)
@@ -38,8 +38,3 @@ def seconds_left(last: datetime | None, now: datetime, *, between: timedelta) ->
     if last is None or last > now:
         return 0.0
     return max(0.0, (last + between - now).total_seconds())
-
-
-def _lock_of(name: str) -> int:
-    """The number of an advisory lock, 64 bits with a sign; two names with the same one would wait for each other."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)

@@ -7,7 +7,6 @@ database's: the clocks of several machines differ.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,13 +14,12 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, literal, null, or_, select, true, update
 
+from bot.database.advisory_locks import advisory_lock
 from bot.database.server_clock import NOW
 from bot.database.tables import provider_holds, provider_requests
 from bot.database.upsert import insert_if_absent, insert_or_replace
 from providers.budget import WINDOW, Priority, Wait, Wanted
 
-#: a number that goes before that of the provider, so that nobody else waits for the same lock
-_LOCK: Final = 20
 #: how long others wait for who has taken the lock, should its machine be gone
 _LOCK_TIMEOUT: Final = "3s"
 _IDLE_TIMEOUT: Final = "2s"
@@ -117,9 +115,7 @@ def _locked(connection: Connection, provider: str) -> datetime:
         func.set_config(name, value, true())
         for name, value in (("lock_timeout", _LOCK_TIMEOUT), ("idle_in_transaction_session_timeout", _IDLE_TIMEOUT))
     ]
-    number = int.from_bytes(zlib.crc32(provider.encode()).to_bytes(4), signed=True)
-    lock = func.pg_advisory_xact_lock(_LOCK, number)
-    connection.execute(select(*limits, lock))
+    connection.execute(select(*limits, advisory_lock(f"requests to {provider}")))
     return connection.execute(select(NOW)).scalar_one()
 
 

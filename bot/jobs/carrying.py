@@ -185,7 +185,8 @@ class Carrying:
             return
         if watch.job.state is State.QUEUED and not isinstance(answer, Unavailable | Refused | AuthFailed):
             # a fault before anything had left isn't a submission without an answer
-            raise RuntimeError("a submission came to something without being sent") from _error_of(answer)
+            cause = answer if isinstance(answer, ProviderError) else None
+            raise RuntimeError("a submission came to something without being sent") from cause
         await self._take_answer(watch, provider, answer)
 
     async def _intend(self, watch: Watch, spec: ModelSpec) -> None:
@@ -423,10 +424,6 @@ class Carrying:
             provider=provider.title,
         )
         await self._presenter.tell_moderators(community, line)
-
-
-def _error_of(answer: object) -> Exception | None:
-    return answer if isinstance(answer, Exception) else None
 
 
 def _log_unstored(job: Job, answer: Submission | ProviderError) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, exists, func, insert, or_, select, update
 
 from bot.database.server_clock import NOW, from_now
 from bot.database.tables import jobs, processes
@@ -16,11 +17,23 @@ _IS_LIVING = processes.c.until > NOW
 _IS_ITS_OWNER = processes.c.id == jobs.c.owner
 
 
-def renew(connection: Connection, *, name: str, shards: str, length: timedelta) -> tuple[bool, Sequence[str], bool]:
-    """Take or prolong a lease.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How it stands with a lease that was just renewed, and with the others."""
 
-    Gives whether it was held until now, which processes there are, by name, and whether one that is gone left work.
-    """
+    #: it had run out before: others may have taken jobs of this process
+    was_over: bool
+    #: the processes that there are, by name
+    living: Sequence[str]
+    #: processes that don't renew theirs any more left jobs behind
+    is_work_left: bool
+    #: the open jobs of this process, and of all
+    own_jobs: int
+    open_jobs: int
+
+
+def renew(connection: Connection, *, name: str, shards: str, length: timedelta) -> Standing:
+    """Take or prolong a lease."""
     is_own, until = processes.c.id == name, from_now(length)
     was_held = connection.execute(update(processes).where(is_own, _IS_LIVING).values(until=until)).rowcount == 1
     if not was_held:
@@ -29,17 +42,17 @@ def renew(connection: Connection, *, name: str, shards: str, length: timedelta) 
     gone = select(processes.c.id).where(~_IS_LIVING, ~exists().where(_IS_ITS_OWNER, jobs.c.ended_at.is_(None)))
     # whoever else clears away waits for nobody
     connection.execute(delete(processes).where(processes.c.id.in_(gone.with_for_update(skip_locked=True))))
-    is_work_left = connection.execute(select(exists().where(~_IS_LIVING))).scalar_one()
-    living = connection.execute(select(processes.c.id).where(_IS_LIVING).order_by(processes.c.id)).scalars().all()
-    return was_held, living, is_work_left
-
-
-def open_jobs(connection: Connection, name: str) -> tuple[int, int]:
-    """How many open jobs a process has, and how many there are."""
-    is_own = case((jobs.c.owner == name, 1), else_=0)
-    query = select(func.coalesce(func.sum(is_own), 0), func.count()).where(jobs.c.ended_at.is_(None))
-    own, every = connection.execute(query).one()
-    return int(own), every
+    is_ours = case((jobs.c.owner == name, 1), else_=0)
+    counts = select(func.coalesce(func.sum(is_ours), 0), func.count()).where(jobs.c.ended_at.is_(None))
+    own_jobs, open_jobs = connection.execute(counts).one()
+    living = select(processes.c.id).where(_IS_LIVING).order_by(processes.c.id)
+    return Standing(
+        was_over=not was_held,
+        living=connection.execute(living).scalars().all(),
+        is_work_left=connection.execute(select(exists().where(~_IS_LIVING))).scalar_one(),
+        own_jobs=int(own_jobs),
+        open_jobs=open_jobs,
+    )
 
 
 def end(connection: Connection, *, name: str) -> None:
@@ -52,8 +65,9 @@ def claim(connection: Connection, *, name: str, now: datetime, recent: datetime,
     is_nobodys = ~exists().where(_IS_ITS_OWNER, _IS_LIVING)
     orphans = select(jobs.c.id).where(_wants_work(now, recent), is_nobodys).order_by(jobs.c.created_at, jobs.c.id)
     found = connection.execute(orphans.limit(most).with_for_update(skip_locked=True, of=jobs)).scalars().all()
-    connection.execute(update(jobs).where(jobs.c.id.in_(found)).values(owner=name))
-    return store.some(connection, found)
+    # asked again, since the locks are ours only now: the rows may have got another owner after they were looked at
+    own = update(jobs).where(jobs.c.id.in_(found), is_nobodys).values(owner=name).returning(jobs.c.id)
+    return store.some(connection, connection.execute(own).scalars().all())
 
 
 def taken(connection: Connection, *, name: str | None, job_ids: Collection[str]) -> Collection[str]:
@@ -64,5 +78,4 @@ def taken(connection: Connection, *, name: str | None, job_ids: Collection[str])
 
 def _wants_work(now: datetime, recent: datetime) -> ColumnElement[bool]:
     """Open, or its video may come late, or its card doesn't show its end yet. Each has an index of its own."""
-    is_stale = and_(jobs.c.ended_at >= recent, jobs.c.purged_at.is_(None), jobs.c.card_version < jobs.c.version)
-    return or_(jobs.c.ended_at.is_(None), jobs.c.late_until > now, is_stale)
+    return or_(jobs.c.ended_at.is_(None), jobs.c.late_until > now, store.has_stale_card(recent))

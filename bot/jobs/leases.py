@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -20,6 +19,7 @@ from bot.clock import Clock
 from bot.database.engine import Database
 from bot.jobs import lease_store
 from bot.jobs.job import Job
+from bot.jobs.lease_store import Standing
 
 #: how long a process may be silent before its jobs are taken up
 LEASE: Final = timedelta(seconds=15)
@@ -36,14 +36,8 @@ def _seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """What a renewal has found."""
-
-    #: the lease had run out before: others may have taken jobs of this process
-    was_over: bool
-    #: processes that don't renew theirs any more left jobs behind
-    is_work_left: bool
+#: of a process that has renewed nothing, or is alone
+_NOTHING_KNOWN: Final = Standing(was_over=False, living=(), is_work_left=False, own_jobs=0, open_jobs=0)
 
 
 class Leases:
@@ -68,9 +62,8 @@ class Leases:
         self._monotonic = monotonic
         #: until when something may be begun, by our own clock, counted from before the statement that renewed it
         self._until = float("-inf")
-        #: how many processes there are, in the order of their names, and which of them is this
-        self._living: Sequence[str] = ()
-        self._share = 1.0
+        #: as of the last renewal
+        self._standing = _NOTHING_KNOWN
 
     @property
     def name(self) -> str | None:
@@ -85,17 +78,19 @@ class Leases:
     @property
     def processes(self) -> int:
         """How many processes share the database, as of the last renewal."""
-        return max(1, len(self._living))
+        return max(1, len(self._standing.living))
 
     @property
     def share(self) -> float:
         """Which part of what all processes may do together is for this one: more where it has most of the jobs."""
-        return self._share
+        part = self._standing.own_jobs / max(1, self._standing.open_jobs)
+        # in steps, so that a plan isn't made anew for each job that comes or goes
+        return max(1, math.ceil(part * self.processes)) / self.processes
 
     @property
     def is_first(self) -> bool:
         """Whether this is the process that does what one of them has to do."""
-        return self._name is None or list(self._living[:1]) == [self._name]
+        return self._name is None or list(self._standing.living[:1]) == [self._name]
 
     @property
     def holds(self) -> bool:
@@ -106,18 +101,15 @@ class Leases:
         """Whether a job is worked on here, as far as it was read."""
         return self._name is None or job.owner == self._name
 
-    async def renew(self) -> Renewal:
+    async def renew(self) -> Standing:
         """Take the lease, or prolong it."""
         if self._name is None:
-            return Renewal(was_over=False, is_work_left=False)
+            return _NOTHING_KNOWN
         begun = self._monotonic()
         lease = partial(lease_store.renew, name=self._name, shards=self._shards, length=self._length)
-        was_held, living, is_work_left = await self._database.write(lease)
-        own, every = await self._database.read(partial(lease_store.open_jobs, name=self._name))
-        # in steps, so that a plan isn't made anew for each job that comes or goes
-        self._share = max(1, math.ceil(own / max(1, every) * len(living))) / len(living)
-        self._until, self._living = begun + (1 - _MARGIN) * self._length.total_seconds(), living
-        return Renewal(was_over=not was_held, is_work_left=is_work_left)
+        self._standing = await self._database.write(lease)
+        self._until = begun + (1 - _MARGIN) * self._length.total_seconds()
+        return self._standing
 
     async def claim(self) -> Sequence[Job]:
         """Take up some jobs that are nobody's, the oldest first; empty: there are none.

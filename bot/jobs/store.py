@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     RowMapping,
     Select,
@@ -287,10 +288,12 @@ def open_jobs(connection: Connection) -> Sequence[Job]:
 
 def stale_cards(connection: Connection, *, since: datetime) -> Sequence[Job]:
     """Jobs ended since then whose card doesn't show it yet; of purged ones nothing is left to show."""
-    query = select(jobs).where(
-        jobs.c.ended_at >= since, jobs.c.purged_at.is_(None), jobs.c.card_version < jobs.c.version
-    )
-    return _jobs(connection, query.order_by(jobs.c.created_at))
+    return _jobs(connection, select(jobs).where(has_stale_card(since)).order_by(jobs.c.created_at))
+
+
+def has_stale_card(since: datetime) -> ColumnElement[bool]:
+    """Whether a job is one of those."""
+    return and_(jobs.c.ended_at >= since, jobs.c.purged_at.is_(None), jobs.c.card_version < jobs.c.version)
 
 
 def queued(connection: Connection) -> Sequence[Job]:

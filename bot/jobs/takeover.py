@@ -77,13 +77,13 @@ class Takeover:
         async with self._renewing:
             if self._has_ended:
                 return
-            renewal = await self._leases.renew()
-        if renewal.was_over:
+            standing = await self._leases.renew()
+        if standing.was_over:
             # the others may have been silent for the same reason, a database that was away: the next round tells
             await self._drop_lost()
             return
         self._rounds += 1
-        if renewal.is_work_left or self._rounds % _GENERAL == 0:
+        if standing.is_work_left or self._rounds % _GENERAL == 0:
             await self._take_up_all()
 
     async def end(self) -> None:

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from tests.imitations.discord_server import CutAfter, CutBefore, Delay, Fails, F
 from tests.imitations.discord_server.faults import Handle
 from tests.imitations.pixeldojo import Route
 from tests.recovery.processes import PATIENCE, Stage, until
+from tests.recovery.soak import picture
 
 #: longer than any test lasts
 FOREVER = Delay(600)
@@ -43,13 +43,6 @@ MIB = 1 << 20
 async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
     async with Stage.open(tmp_path) as opened:
         yield opened
-
-
-@lru_cache(maxsize=1)
-def picture() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (640, 400), "teal").save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def noisy_video(size: int) -> bytes:

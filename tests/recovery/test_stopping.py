@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
-from PIL import Image
 
 from bot.delivery.cards import FOOTER
 from bot.jobs.job import State
 from tests.imitations.discord_server import Delay, DiscordServer, Interaction, Message
 from tests.recovery.processes import PATIENCE, BotProcess, Stage, until
+from tests.recovery.soak import picture
+from tests.serving import served
 
 #: seconds that a stop may take, as the README and compose.yaml have it
 LONGEST_STOP = 10
@@ -31,13 +30,6 @@ CUT_SHORT = "I'm being restarted"
 async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
     async with Stage.open(tmp_path) as opened:
         yield opened
-
-
-@lru_cache(maxsize=1)
-def picture() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (640, 400), "teal").save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 class SlowFiles:
@@ -55,16 +47,12 @@ class SlowFiles:
         files = cls(stage.discord)
         application = web.Application()
         application.router.add_get("/{path:.*}", files.serve)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        straight, stage.discord.world.files.base_url = stage.discord.base_url, f"http://{host}:{port}"
-        try:
-            yield files
-        finally:
-            stage.discord.world.files.base_url = straight
-            await runner.cleanup()
+        async with served(application) as url:
+            straight, stage.discord.world.files.base_url = stage.discord.base_url, url
+            try:
+                yield files
+            finally:
+                stage.discord.world.files.base_url = straight
 
     async def serve(self, request: web.Request) -> web.Response:
         self.asked += 1

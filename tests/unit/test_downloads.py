@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from bot.downloads import DownloadTransport
+from tests.serving import served
 
 
 @dataclass
@@ -35,12 +36,8 @@ async def server() -> AsyncIterator[Server]:
     made = Server()
     application = web.Application()
     application.router.add_route("*", "/{tail:.*}", made.answer)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    async with served(application) as made.url:
+        yield made
 
 
 @pytest.fixture

@@ -13,24 +13,22 @@ from sqlalchemy import Connection, select, update
 
 from bot.communities.memory import Communities
 from bot.communities.store import lock_guild
-from bot.credits import ledger
 from bot.credits.allowance import AllowanceRule, PeriodLength
 from bot.database.engine import Database, open_database
 from bot.database.tables import guilds, jobs, processes
 from bot.jobs import lifecycle, store
-from bot.jobs.job import Job, Reason, Request, State, new_id
+from bot.jobs.job import Job, Reason, State
 from bot.jobs.leases import Leases
 from bot.jobs.lifecycle import Step
 from bot.jobs.waiting import Waiting
 from bot.operations.store import live_processes
 from bot.shards import Shards
-from providers.catalogue import DEMO
 from tests.clocks import NOON, Clock
-from tests.unit.test_worker import Discord
+from tests.unit import test_worker as worker_tests
+from tests.unit.test_worker import GUILD, Discord
 
 T = TypeVar("T")
 
-GUILD, MEMBER = 1, 2
 SUBMITTING = Step(state=State.SUBMITTING, changes={"submitted_at": NOON, "deadline": NOON + timedelta(minutes=20)})
 RUNNING = Step(state=State.RUNNING, changes={"task_id": "task1"})
 FAILED = lifecycle.ended(State.FAILED, Reason.REFUSED)
@@ -57,8 +55,12 @@ class Together:
     async def accepted(self, owner: str | None, *, count: int = 1) -> Sequence[Job]:
         """Jobs that a process has accepted."""
         first = len(await self.database.read(store.open_jobs))
-        new = partial(accept, owner=owner, clock=self.clock)
-        return [await self.database.write(partial(new, number=first + number)) for number in range(1, count + 1)]
+
+        def accept_all(connection: Connection) -> Sequence[Job]:
+            numbers = range(first + 1, first + count + 1)
+            return [accept(connection, number=number, owner=owner, clock=self.clock) for number in numbers]
+
+        return await self.database.write(accept_all)
 
     async def moved(self, job: Job, *steps: Step) -> Job:
         for step in steps:
@@ -78,29 +80,8 @@ class Together:
 
 def accept(connection: Connection, *, number: int, owner: str | None, clock: Clock) -> Job:
     lock_guild(connection, GUILD)
-    account = ledger.account_of(connection, GUILD, MEMBER)
-    ledger.grant(connection, account, 1, now=clock())
-    job = Job(
-        id=new_id(clock(), number),
-        interaction_id=number,
-        guild_id=GUILD,
-        channel_id=3,
-        user_id=MEMBER,
-        account_id=account.id,
-        state=State.QUEUED,
-        version=0,
-        model=DEMO.id,
-        request=Request(prompt="a fox", mode=DEMO.modes[0], resolution="480p", duration=5),
-        quote=1,
-        upload_limit=1 << 20,
-        created_at=clock(),
-        card_message_id=number,
-        owner=owner,
-    )
-    assert store.add(connection, job)
-    store.store_card(connection, job.id, channel_id=3, message_id=number)
-    ledger.hold(connection, ledger.locked(connection, account.id), 1, job_id=job.id, now=clock())
-    return job
+    job = worker_tests.accept(connection, number=number, now=clock(), owner=owner)
+    return store.store_card(connection, job.id, channel_id=job.channel_id, message_id=number)
 
 
 @pytest.fixture

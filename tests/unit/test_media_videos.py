@@ -30,6 +30,7 @@ from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
 from providers.addresses import is_public, system_resolve
 from providers.links import LinkDead, LinkFailed, LinkRefused
+from tests.serving import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -532,12 +533,8 @@ async def server() -> AsyncIterator[str]:
     }
     for path, handler in handlers.items():
         app.router.add_get(path, handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with served(app) as url:
+        yield url
 
 
 async def test_a_link_is_saved(videos: Videos, server: str, tmp_path: Path) -> None:

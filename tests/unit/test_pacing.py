@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,6 +14,7 @@ from bot.database import remembered
 from bot.database.engine import Database, open_database, sync_engine
 from bot.database.pacing import seconds_left, take_turn
 from tests.clocks import NOON
+from tests.conftest import several_databases
 
 HOUR = timedelta(hours=1)
 TURN = partial(take_turn, name="identify", between=HOUR)
@@ -23,10 +23,7 @@ TURN = partial(take_turn, name="identify", between=HOUR)
 @pytest.fixture
 async def processes(postgres_url: str) -> AsyncIterator[list[Database]]:
     """What several processes would have open."""
-    async with AsyncExitStack() as stack:
-        opened = [open_database(postgres_url) for _ in range(4)]
-        for each in opened:
-            stack.push_async_callback(each.close)
+    async with several_databases(postgres_url, 4) as opened:
         yield opened
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from structlog.testing import capture_logs
 from bot import session_starts
 from bot.database.engine import Database, open_database
 from bot.session_starts import NoSessionsLeft, SessionStarts
+from tests.conftest import several_databases
 
 if TYPE_CHECKING:
     from discord.types.gateway import SessionStartLimit
@@ -49,10 +49,7 @@ class Discord:
 
 @pytest.fixture
 async def processes(postgres_url: str) -> AsyncIterator[list[Database]]:
-    async with AsyncExitStack() as stack:
-        opened = [open_database(postgres_url) for _ in range(3)]
-        for each in opened:
-            stack.push_async_callback(each.close)
+    async with several_databases(postgres_url, 3) as opened:
         yield opened
 
 

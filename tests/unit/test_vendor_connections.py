@@ -10,6 +10,7 @@ from aiohttp import web
 
 from providers.contract import at_once
 from providers.http import VendorAnswer, VendorHttp, trusted_certificates, warm_up
+from tests.serving import served
 
 
 class _Pong(VendorAnswer):
@@ -34,12 +35,8 @@ async def vendor() -> AsyncIterator[_Vendor]:
     made = _Vendor()
     application = web.Application()
     application.router.add_route("*", "/", made.answer)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    async with served(application) as made.url:
+        yield made
 
 
 @pytest.fixture

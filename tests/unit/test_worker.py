@@ -197,7 +197,7 @@ class Works:
 
     async def accept(self, number: int = 1, *, has_card: bool = True) -> Job:
         """Accept a job."""
-        job = await self.database.inner.write(partial(_accept, number=number, now=self.clock.now))
+        job = await self.database.inner.write(partial(accept, number=number, now=self.clock.now))
         if not has_card:
             return job
         card = {"channel_id": CHANNEL, "message_id": number}
@@ -225,7 +225,8 @@ class Works:
         return account.held
 
 
-def _accept(connection: Connection, *, number: int, now: datetime) -> Job:
+def accept(connection: Connection, *, number: int, now: datetime, owner: str | None = None) -> Job:
+    """Store a job as a process accepts it."""
     account = ledger.account_of(connection, GUILD, MEMBER)
     ledger.grant(connection, account, QUOTE, now=now)
     job = Job(
@@ -242,6 +243,7 @@ def _accept(connection: Connection, *, number: int, now: datetime) -> Job:
         quote=QUOTE,
         upload_limit=1 << 20,
         created_at=now,
+        owner=owner,
     )
     assert store.add(connection, job)
     ledger.hold(connection, ledger.locked(connection, account.id), QUOTE, job_id=job.id, now=now)
