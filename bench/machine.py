@@ -17,7 +17,7 @@ from typing import Final
 MB: Final = 1_000_000
 _KIB: Final = 1024
 #: seconds between two looks at the memory
-_PACE: Final = 0.1
+_PACE: Final = 0.25
 _SAMPLES: Final = 25
 _BEFORE_COMMITS: Final = (
     "PRAGMA journal_mode=WAL",

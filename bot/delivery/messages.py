@@ -12,6 +12,7 @@ from urllib.parse import quote
 import discord
 
 from bot.delivery.cards import FOOTER, Card
+from bot.delivery.uploads import Video
 from bot.delivery.words import date_and_time, one_line
 from bot.jobs.job import Job, State, StoredMedia
 from bot.languages import N_, _, in_every_language, speaking
@@ -126,7 +127,7 @@ def _link(job: Job) -> str:
 
 def result_file(job: Job, video: Path) -> discord.File:
     """The video, with the prompt as its text for those who can't see it."""
-    return discord.File(
+    return Video(
         video,
         filename=f"wan-{job.id}.mp4",
         spoiler=job.request.spoiler,

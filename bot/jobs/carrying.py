@@ -91,7 +91,7 @@ class Carrying:
         if job.state is State.QUEUED:
             self._preparation.doubtful.add(job.id)
         else:
-            self._watches.take_up(Watch(job), self._clock())
+            self._watches.take_up(Watch(job, is_old=True), self._clock())
         self._waiting.wake()
         self._wake()
 
@@ -102,7 +102,7 @@ class Carrying:
         self._preparation.doubtful.discard(job_id)
         self._faults.pop(job_id, None)
         self._inherited.discard(job_id)
-        self._waiting.wake()
+        self._waiting.make_room()
         self._wake()
 
     def show(self, watch: Watch) -> None:
@@ -302,7 +302,8 @@ class Carrying:
         # counted in this process: a restart after a long night tries as patiently as before
         watch.delivering_since = watch.delivering_since or now
         tried_for = now - watch.delivering_since
-        job = await self._current(watch)
+        job = await self._current(watch) if watch.is_old else watch.job
+        watch.is_old = True
         is_inherited = job.id in self._inherited
         step = await self._delivery.deliver(job, offer, tried_for=tried_for, is_inherited=is_inherited)
         if step is None and not self._presenter.is_ready():
@@ -325,12 +326,14 @@ class Carrying:
             self._note_move(watch, await self._database.write(store_step), step)
         if not watch.job.state.is_open or watch.job.state is State.QUEUED:
             self.forget(watch.job.id)
+            if watch.job.state.is_open:
+                self._waiting.wake()
         elif step is not None or self._watches.find(watch.job.id) is watch:
             # else somebody cancelled it while we looked
             self._plan(watch, is_new_state=step is not None)
 
     def _note_move(self, watch: Watch, job: Job, step: Step) -> None:
-        watch.job = job
+        watch.job, watch.is_old = job, False
         _log_transition(job, step)
         self.show(watch)
 
@@ -348,6 +351,8 @@ class Carrying:
         watch.job = await self._database.read(partial(store.load, job_id=watch.job.id)) or watch.job
         self.show(watch)
         self.forget(watch.job.id)
+        # the replacement waits for its turn
+        self._waiting.wake()
         return True
 
     async def _alternatives(self, job: Job) -> str | None:
@@ -394,7 +399,7 @@ class Carrying:
             self.resume(job)
 
     async def _current(self, watch: Watch) -> Job:
-        """The job with what was stored beside its transitions: open attempts, fresh links."""
+        """The job with what its delivery has stored beside transitions: open attempts, fresh links."""
         job = await self._database.read(partial(store.load, job_id=watch.job.id))
         if job is None or job.state is not watch.job.state or not self._leases.has(job):
             raise store.JobMoved(watch.job.id)

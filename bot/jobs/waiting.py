@@ -48,6 +48,8 @@ class Waiting:
         self._presenter = presenter
         #: when it is looked at next; None: at once
         self._at: datetime | None = None
+        #: as of the last look
+        self._is_empty = False
         #: the places that the cards were last asked to show
         self._places: dict[str, int] = {}
 
@@ -63,6 +65,11 @@ class Waiting:
     def wake(self) -> None:
         """Look at it at once."""
         self._at = None
+
+    def make_room(self) -> None:
+        """A job has ended: look at once whether it was another's turn, where anybody waits."""
+        if not self._is_empty:
+            self._at = None
 
     def put_off(self, until: datetime) -> None:
         """It can't be read: not before then."""
@@ -83,8 +90,10 @@ class Waiting:
 
     async def next(self, now: datetime, *, busy: Container[str]) -> Queue:
         """Look whose turn it is. ``busy`` jobs are about to be submitted."""
-        self._at = now + _EVERY
+        # until it is known, any end may be what somebody waits for
+        self._at, self._is_empty = now + _EVERY, False
         queued, submitting, counts = await self._database.read(_look)
+        self._is_empty = not queued
         # also those of other processes, so that everybody counts the same
         waiting = [job for job in queued if job.id not in busy]
         active = Counter(dict(counts))

@@ -64,6 +64,8 @@ class Watch:
     #: the age at the last look that found it running
     running_at: float | None = None
     delivering_since: datetime | None = None
+    #: more may be stored of the job than this tells
+    is_old: bool = False
     #: its deadline has passed while it waited to be looked at
     is_too_late: bool = False
     #: what the vendor said to the submission, until it is stored: nobody says it twice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -197,18 +198,18 @@ def _check_sides(width: int, height: int) -> None:
 def _read(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, float, float]:
     """Decode the first picture, read on to the end. Returns the picture, and when pictures begin and end."""
     first: VideoFrame | None = None
-    starts: list[float] = []
-    end = 0.0
+    start, end = math.inf, 0.0
+    # not as a fraction: to reckon with those takes longer than to read a packet
+    unit = float(stream.time_base or 0)
     for number, packet in enumerate(container.demux(stream)):
         if first is None and number < _PATIENCE:
             first = _decoded(stream, packet)
-        if packet.pts is not None and packet.time_base:
-            start = float(packet.pts * packet.time_base)
-            starts = [min(start, *starts)] if starts else [start]
-            end = max(end, start + float((packet.duration or 0) * packet.time_base))
+        if packet.pts is not None:
+            start = min(start, packet.pts * unit)
+            end = max(end, (packet.pts + (packet.duration or 0)) * unit)
     if first is None:
         raise NotMedia(_with_accepted(_(DAMAGED)))
-    return first, starts[0] if starts else end, end
+    return first, min(start, end), end
 
 
 def _decoded(stream: VideoStream, packet: av.Packet) -> VideoFrame | None:

@@ -273,4 +273,8 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": str(package_root),
         # Each arena of glibc's allocator reserves 64 MiB of address space per thread.
         "MALLOC_ARENA_MAX": "2",
+        # Bytes: smaller buffers come from memory that is kept. Else each frame's is fetched from the system and given
+        # back, page by page, which takes a third of a look at a video.
+        "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(4 << 20),
     }
