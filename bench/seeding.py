@@ -15,7 +15,7 @@ from bot.database.migrate import migrate
 from bot.database.tables import accounts, job_events, jobs, ledger_entries
 from bot.jobs.job import Request, State
 from providers.types import Mode
-from tests.imitations.discord_server import Channel
+from tests.imitations.discord_server import Channel, Message
 from tests.imitations.pixeldojo import Job as VendorJob
 from tests.imitations.pixeldojo import PixelDojoImitation
 
@@ -37,6 +37,8 @@ def seed_running(path: Path, channels: Sequence[Channel], count: int, *, age: ti
     migrate(f"sqlite:///{path}", now=now)
     begun, request = now - age, _REQUEST.model_dump_json(exclude_defaults=True)
     rows = [(number, channels[number % len(channels)]) for number in range(count)]
+    for number, channel in rows:
+        channel.store(Message(_card_id(number, begun), channel, channel.world.bot))
     engine = create_engine(f"sqlite+pysqlite:///{path}", poolclass=NullPool)
     with engine.begin() as connection:
         connection.execute(insert(accounts), [_account(number, channel) for number, channel in rows])
@@ -73,6 +75,15 @@ def _job_id(number: int) -> str:
     return f"b{number:x}"
 
 
+def _snowflake(when: datetime) -> int:
+    """The first id of Discord's of this instant."""
+    return (int(when.timestamp() * 1000) - _EPOCH) << 22
+
+
+def _card_id(number: int, begun: datetime) -> int:
+    return _snowflake(begun) + 500_000 + number
+
+
 def _account(number: int, channel: Channel) -> dict[str, object]:
     guild_id = 0 if channel.guild is None else channel.guild.id
     return {"id": number + 1, "guild_id": guild_id, "user_id": 1000 + number, "available": 85, "held": _QUOTE}
@@ -87,10 +98,9 @@ def _entries(number: int, when: datetime) -> list[dict[str, object]]:
 
 
 def _job(number: int, channel: Channel, begun: datetime, now: datetime, request: str) -> dict[str, object]:
-    moment = int(begun.timestamp() * 1000) - _EPOCH
     return {
         "id": _job_id(number),
-        "interaction_id": (moment << 22) + number,
+        "interaction_id": _snowflake(begun) + number,
         "guild_id": 0 if channel.guild is None else channel.guild.id,
         "channel_id": channel.id,
         "user_id": 1000 + number,
@@ -102,7 +112,7 @@ def _job(number: int, channel: Channel, begun: datetime, now: datetime, request:
         "quote": _QUOTE,
         "upload_limit": 20 << 20,
         "created_at": begun,
-        "card_message_id": (moment << 22) + 500_000 + number,
+        "card_message_id": _card_id(number, begun),
         "card_version": 2,
         "submitted_at": begun,
         "task_id": task_id(number),

@@ -14,22 +14,25 @@ from providers.http import trusted_certificates
 
 #: bytes of one download that wait in memory before its sender is held up
 _WAITING: Final = 256 * 1024
+#: seconds for which a connection waits for the next download
+_KEPT: Final = 2.0
 #: headers that aiohttp would add by itself
 _ADDED: Final = ("Accept", "Accept-Encoding", "User-Agent")
 
 
 class DownloadTransport(httpx.AsyncBaseTransport):
-    """Sends each request on a connection of its own, and streams the answer as it comes.
+    """Sends requests without a body, and streams the answers as they come.
 
-    It knows no proxies and no cookies, follows no redirect, and unpacks nothing. Nothing is made before the first
-    request.
+    It knows no proxies and no cookies, follows no redirect, and unpacks nothing. A connection is kept for the next
+    request to the same address under the same name (``sni_hostname`` among the extensions). Nothing is made before the
+    first request.
     """
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, which has no body."""
+        """Send a request."""
         self._session = self._session or _new_session()
         times = request.extensions.get("timeout", {})
         with _errors_of_httpx():
@@ -64,7 +67,7 @@ class _Body(httpx.AsyncByteStream):
 
 def _new_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=trusted_certificates()),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT, ssl=trusted_certificates()),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(),
         auto_decompress=False,

@@ -52,7 +52,11 @@ class LinkDead(LinkError):  # noqa: N818
 
 
 class Links:
-    """Streams links to disk."""
+    """Streams links to disk.
+
+    Its client must tell kept connections apart by the name that they were made for, ``sni_hostname`` among the
+    extensions, since it is asked for addresses.
+    """
 
     def __init__(
         self,
@@ -146,8 +150,6 @@ class Links:
                 "Host": place.netloc.decode("ascii"),
                 # What comes is written as it is: a small answer can't become a huge one by unpacking.
                 "Accept-Encoding": "identity",
-                # Not kept: the pool knows connections by address, and would mix up the names behind one.
-                "Connection": "close",
             },
             timeout=_TIMES,
             extensions={"sni_hostname": place.raw_host.decode("ascii")},

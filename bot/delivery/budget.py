@@ -16,7 +16,7 @@ _TRANSITION: Final = timedelta(seconds=2)
 #: each card of a channel adds this much
 _PER_CARD: Final = timedelta(seconds=2)
 #: a submission or a delivery is shown only when it takes longer than this
-PASSING: Final = timedelta(seconds=1)
+PASSING: Final = timedelta(seconds=5)
 _OLD: Final = timedelta(hours=1)
 _WHEN_OLD: Final = timedelta(seconds=30)
 

@@ -43,7 +43,6 @@ from bot.jobs.job import Job, State, ids_of
 from bot.jobs.lifecycle import Posted, PostTrouble
 from bot.jobs.presenting import NOTHING_MORE, CardGone, NotNow, Sight
 from bot.languages import ENGLISH, _, in_every_language, say, speaking
-from bot.members.store import settings_of
 from bot.shards import ALL, Shards
 from providers.registry import Registry
 
@@ -58,7 +57,7 @@ _LOOK_BACK: Final = 1000
 _CLOCK_SLACK: Final = timedelta(minutes=25)
 _RETRY_EDIT: Final = timedelta(seconds=10)
 #: seconds; edits that are asked for within them are seen to together
-_TOGETHER: Final = 0.02
+_TOGETHER: Final = 0.1
 #: so many refusals of an edit, ten minutes in all, are final
 _MOST_REFUSALS: Final = 7
 
@@ -305,12 +304,11 @@ class DiscordPresenter:
         # in a channel where so much is written, it may stand further on
         return None if seen < _LOOK_BACK else PostTrouble.UNKNOWABLE
 
-    async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:
+    async def post_video(self, job: Job, video: Path | None, *, is_mentioned: bool) -> Posted | PostTrouble:
         """See ``Presenter``. The nonce makes a repeated post within minutes give the first message."""
         if self.has_left(job):
             return PostTrouble.FOR_GOOD
         channel = self._client.get_partial_messageable(job.video_channel_id, guild_id=job.guild_id)
-        wants = await self._database.read(partial(settings_of, guild_id=job.guild_id, user_id=job.user_id))
         if not self._holds():
             # another process may have posted it, too long ago for Discord to know ours by its nonce
             log.warning("the process has slept; the video isn't posted", job=job.id)
@@ -322,7 +320,7 @@ class DiscordPresenter:
         reference: Any = card_message if job.result_channel_id is None else None
         try:
             with self._speaking_of(job):
-                text = result_text(job, is_link=video is None, is_mentioned=wants.notify)
+                text = result_text(job, is_link=video is None, is_mentioned=is_mentioned)
                 view = result_buttons(job.id)
                 files = [] if video is None else [result_file(job, video)]
             message = await channel.send(

@@ -13,13 +13,15 @@ from typing import Final
 import structlog
 
 from bot.clock import Clock
-from bot.database.engine import Database
+from bot.database.engine import Connection, Database
 from bot.jobs import lifecycle, store
 from bot.jobs.job import Job, Reason
 from bot.jobs.lifecycle import Posted, PostTrouble, Step
 from bot.jobs.presenting import NotNow, Presenter
 from bot.media.errors import MediaError, MediaLimit, NotMedia
 from bot.media.videos import Videos
+from bot.members.settings import MemberSettings
+from bot.members.store import settings_of
 from providers.contract import Provider
 from providers.errors import ProviderError
 from providers.links import LinkDead, LinkError, LinkRefused
@@ -145,8 +147,9 @@ class Delivery:
         """Post the video, or (None) its link, with the attempt stored before."""
         if video is None and not self._has_link(job):
             return PostTrouble.FOR_NOW
-        job = await self._database.write(partial(store.open_attempt, job=job, video_path=path.name, now=self._clock()))
-        outcome = await self._presenter.post_video(job, video)
+        begin = partial(_begin_attempt, job=job, video_path=path.name, now=self._clock())
+        job, wants = await self._database.write(begin)
+        outcome = await self._presenter.post_video(job, video, is_mentioned=wants.notify)
         if outcome is PostTrouble.TOO_LARGE:
             await self._database.write(partial(store.close_attempt, job_id=job.id))
         return outcome
@@ -207,6 +210,12 @@ class Delivery:
             log.warning("the video can't be made smaller", job=job.id, why=str(error))
             return None
         return None if facts is None else target
+
+
+def _begin_attempt(connection: Connection, *, job: Job, video_path: str, now: datetime) -> tuple[Job, MemberSettings]:
+    """Store that the video is about to be posted; gives the job, and what its member wants."""
+    begun = store.open_attempt(connection, job, video_path=video_path, now=now)
+    return begun, settings_of(connection, job.guild_id, job.user_id)
 
 
 def _has_expired(job: Job, now: datetime) -> bool:

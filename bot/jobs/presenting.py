@@ -93,6 +93,9 @@ class Presenter(Protocol):
         """Write a line into the community's log channel, in its language, if it has one. Never fails."""
         ...
 
-    async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:
-        """Post the video, or (None) the vendor's own link to it. Never posts twice in a row."""
+    async def post_video(self, job: Job, video: Path | None, *, is_mentioned: bool) -> Posted | PostTrouble:
+        """Post the video, or (None) the vendor's own link to it, so that who asked hears of it or not.
+
+        Never posts twice in a row.
+        """
         ...

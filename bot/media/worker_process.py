@@ -47,6 +47,7 @@ def serve(tasks: Mapping[str, Work], arguments: list[str]) -> None:
     memory_limit, cpu_seconds = int(arguments[0]), int(arguments[1])
     answers = _own_output()
     os.nice(5)
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     _limit(memory_limit)
     for line in sys.stdin.buffer:
         _allow_cpu(cpu_seconds)

@@ -110,7 +110,7 @@ class Discord:
     async def tell_moderators(self, community: Community, text: str) -> None:
         await asyncio.sleep(self.slowness)
 
-    async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:
+    async def post_video(self, job: Job, video: Path | None, *, is_mentioned: bool) -> Posted | PostTrouble:
         assert video is not None
         self.posts.append(job.id)
         return Posted(len(self.posts))

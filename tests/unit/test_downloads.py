@@ -56,14 +56,37 @@ async def test_the_headers_are_those_of_the_request_and_no_others(server: Server
     assert seen.raw_path == "/a%2Fb.mp4?sign=a%2Bb%3D&x", "a signed link is asked for as it is"
 
 
-async def test_each_request_has_a_connection_of_its_own_and_brings_no_cookie(server: Server) -> None:
+async def test_a_connection_is_kept_for_the_same_name_alone(server: Server, client: httpx.AsyncClient) -> None:
+    for name in ("one.example", "one.example", "another.example", "one.example"):
+        response = await client.get(server.url, extensions={"sni_hostname": name})
+        assert response.content == b"a video"
+    first, again, another, last = server.ports
+    assert first == again == last, "a handshake less"
+    assert another != first, "who may speak for one name needn't for another at the same address"
+
+
+async def test_a_server_that_sets_cookies_never_sees_them_again(server: Server) -> None:
     transport = DownloadTransport()
-    for _ in range(3):
+    for _ in range(2):
         response = await transport.handle_async_request(httpx.Request("GET", server.url))
         assert await response.aread() == b"a video"
-    assert len(set(server.ports)) == 3
     assert not any("Cookie" in request.headers for request in server.requests)
     await transport.aclose()
+
+
+async def test_a_kept_connection_that_its_server_has_closed_meanwhile_is_no_failure() -> None:
+    answers = 0
+
+    async def once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answers
+        answers += 1
+        # says nothing of closing, and closes
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nvideo")
+
+    async with listening(once) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+        for _ in range(3):
+            assert (await client.get(f"http://{address}")).content == b"video"
+    assert answers == 3
 
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -693,7 +693,6 @@ async def test_the_connection_goes_to_the_checked_address(workers: MediaWorkers,
     assert str(sent[0].url) == "https://93.184.216.34:8443/a?b=c"
     assert sent[0].headers["Host"] == "cdn.example:8443"
     assert sent[0].extensions["sni_hostname"] == "cdn.example"
-    assert sent[0].headers["Connection"] == "close"
 
 
 async def test_one_private_address_among_public_ones_is_refused(workers: MediaWorkers, tmp_path: Path) -> None:

@@ -128,7 +128,8 @@ class Discord:
         self.is_told.set()
         await self.log_channel.wait()
 
-    async def post_video(self, job: Job, video: Path | None) -> Posted | PostTrouble:
+    async def post_video(self, job: Job, video: Path | None, *, is_mentioned: bool) -> Posted | PostTrouble:
+        assert is_mentioned
         self.posts.append(video)
         return self.outcomes.pop(0) if self.outcomes else Posted(77)
 
