@@ -31,7 +31,6 @@ from bot.delivery.places import place_of_job
 from bot.delivery.presenter import DiscordPresenter
 from bot.delivery.results import Results
 from bot.delivery.threads import Threads
-from bot.downloads import DownloadTransport
 from bot.jobs import recovery
 from bot.jobs.cancelling import Cancelling
 from bot.jobs.choosing import Chooser
@@ -68,6 +67,7 @@ from providers.demo import DemoProvider
 from providers.observing import UNOBSERVED
 from providers.pixeldojo import PixelDojo
 from providers.registry import Registry
+from providers.transport import AiohttpTransport
 from providers.types import ModelSpec
 
 if TYPE_CHECKING:
@@ -163,7 +163,9 @@ async def open_app(
         image_workers, video_workers = MediaWorkers(count=1, time_limit=30), MediaWorkers(count=1)
         stack.push_async_callback(image_workers.close)
         stack.push_async_callback(video_workers.close)
-        client = await stack.enter_async_context(httpx.AsyncClient(transport=DownloadTransport(), trust_env=False))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(transport=AiohttpTransport(repeats=True), trust_env=False)
+        )
         videos = Videos(workers=video_workers, client=client, trusted_hosts=trusted_hosts(settings, registry))
         ground = _Ground(
             settings=settings,

@@ -23,7 +23,6 @@ import math
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -36,10 +35,10 @@ from providers.errors import AuthFailed, ContractBroken, OutcomeUnknown, Provide
 from providers.observing import UNOBSERVED, Observer, observed
 from providers.statuses import Answer, ask_error, auth_failed, submit_error, upload_error, wait_named
 from providers.texts import Text
+from providers.transport import AiohttpTransport, trusted_certificates
 from providers.vendor_words import MAX_MESSAGE, VendorWords, vendor_words, words_in
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from typing import BinaryIO
@@ -59,9 +58,6 @@ SUBMIT_PATIENCE = 10.0
 #: bytes of an answer; the longest documented one is a list of 137 models, well under this
 MAX_ANSWER_BYTES = 1024 * 1024
 _HTTPS_PORT = 443
-#: connections that wait for the next question, and for how many seconds
-_KEPT = 4
-_KEPT_SECONDS = 2.0
 #: characters; a shorter header value is a word, not a key
 _SHORTEST_SECRET = 4
 
@@ -244,7 +240,7 @@ class VendorHttp:
         if self._given_client is not None:
             return self._given_client
         if submit not in self._own_clients:
-            self._own_clients[submit] = _new_client(kept=0 if submit else _KEPT)
+            self._own_clients[submit] = _new_client(submit=submit)
         return self._own_clients[submit]
 
     async def _exchange(
@@ -419,20 +415,15 @@ def _secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted((value for value in values if len(value) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
-def _new_client(*, kept: int) -> httpx.AsyncClient:
-    """A client that keeps so many connections for the next request.
+def _new_client(*, submit: bool) -> httpx.AsyncClient:
+    """A client that keeps connections for questions, but none for submissions.
 
-    A kept one that the vendor closes in the instant in which we use it looks like a lost submission, so those get
-    none. What can be asked again is asked again; and no vendor closes a connection after so short a time.
+    A kept one that the vendor closes in the instant in which we use it looks like a lost submission. What can be asked
+    again is asked again.
     """
-    limits = httpx.Limits(max_keepalive_connections=kept, keepalive_expiry=_KEPT_SECONDS)
-    return httpx.AsyncClient(limits=limits, verify=trusted_certificates())
-
-
-@lru_cache(maxsize=1)
-def trusted_certificates() -> ssl.SSLContext:
-    """What every client of ours checks certificates with; reading them takes a while."""
-    return httpx.create_ssl_context()
+    if not submit:
+        return httpx.AsyncClient(transport=AiohttpTransport(trust_env=True))
+    return httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), verify=trusted_certificates())
 
 
 def warm_up() -> None:

@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, exists, select, update
 
 from bot.database.engine import Database
 from bot.database.tables import jobs
-from bot.jobs import store
 from tests.discord.worlds import World, open_world
 
 T = TypeVar("T")
@@ -27,7 +26,7 @@ class Suspending:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         result = await self.inner.write(work)
-        if isinstance(work, partial) and work.func is store.open_attempt and self.afterwards is not None:
+        if self.afterwards is not None and await self.inner.read(_is_attempted):
             sleep, self.afterwards = self.afterwards, None
             await sleep()
             self.has_slept = True
@@ -38,6 +37,10 @@ class Suspending:
 
     async def close(self) -> None:
         await self.inner.close()
+
+
+def _is_attempted(connection: Connection) -> bool:
+    return connection.execute(select(exists().where(jobs.c.attempted_at.is_not(None)))).scalar_one()
 
 
 async def test_a_video_is_not_posted_by_who_has_slept_since_it_meant_to(tmp_path: Path, postgres_url: str) -> None:

@@ -23,13 +23,13 @@ from av.video.frame import VideoFrame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.downloads import DownloadTransport
 from bot.media.bitrates import LEAST_RATE, plans
 from bot.media.errors import MediaFailed, MediaLimit, NotMedia
 from bot.media.videos import Videos
 from bot.media.workers import MediaWorkers
 from providers.addresses import is_public, system_resolve
 from providers.links import LinkDead, LinkFailed, LinkRefused
+from providers.transport import AiohttpTransport
 from tests.serving import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -47,7 +47,7 @@ async def workers() -> AsyncIterator[MediaWorkers]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def videos(workers: MediaWorkers) -> AsyncIterator[Videos]:
-    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with httpx.AsyncClient(transport=AiohttpTransport(repeats=True)) as client:
         yield Videos(workers=workers, client=client, trusted_hosts={"127.0.0.1"})
 
 
@@ -431,7 +431,7 @@ async def present(path: Path) -> None:
 
 async def test_a_child_killed_while_it_encodes_leaves_nothing(tmp_path: Path) -> None:
     workers = MediaWorkers()
-    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with httpx.AsyncClient(transport=AiohttpTransport(repeats=True)) as client:
         own = Videos(workers=workers, client=client)
         path = movie(tmp_path / "a.mp4", width=1280, height=720, seconds=4, noisy=True)
         running = asyncio.create_task(own.fit(path, tmp_path / "out.mp4", path.stat().st_size // 2))
@@ -446,7 +446,7 @@ async def test_a_child_killed_while_it_encodes_leaves_nothing(tmp_path: Path) ->
 
 async def test_too_little_time_leaves_nothing(tmp_path: Path) -> None:
     workers = MediaWorkers(time_limit=1.0)
-    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with httpx.AsyncClient(transport=AiohttpTransport(repeats=True)) as client:
         path = movie(tmp_path / "a.mp4", width=1920, height=1080, seconds=5, noisy=True)
         with pytest.raises(MediaFailed, match="longer than 1 seconds"):
             await Videos(workers=workers, client=client).fit(path, tmp_path / "out.mp4", path.stat().st_size // 2)
@@ -582,7 +582,7 @@ async def test_a_private_address_is_refused_without_a_connection(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with httpx.AsyncClient(transport=AiohttpTransport(repeats=True)) as client:
         with pytest.raises(LinkRefused, match="not public"):
             await Videos(workers=workers, client=client).fetch(f"{server}/video?signature=abc", tmp_path / "a.mp4")
     assert "Refused a link to 127.0.0.1" in caplog.text
@@ -699,7 +699,7 @@ async def test_one_private_address_among_public_ones_is_refused(workers: MediaWo
     async def both(_: str, __: int) -> Sequence[str]:
         return ["93.184.216.34", "192.168.1.1"]
 
-    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with httpx.AsyncClient(transport=AiohttpTransport(repeats=True)) as client:
         with pytest.raises(LinkRefused):
             await Videos(workers=workers, client=client, resolve=both).fetch("https://a.example/", tmp_path / "a.mp4")
 
@@ -708,7 +708,7 @@ async def test_the_next_address_is_tried(workers: MediaWorkers, server: str, tmp
     async def two(_: str, __: int) -> Sequence[str]:
         return ["::1", "127.0.0.1"]
 
-    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with httpx.AsyncClient(transport=AiohttpTransport(repeats=True)) as client:
         own = Videos(workers=workers, client=client, resolve=two, trusted_hosts={"LOCALHOST"})
         link = server.replace("127.0.0.1", "localhost")
         assert await own.fetch(f"{link}/video", tmp_path / "a.mp4") == len(CONTENT)
@@ -719,7 +719,7 @@ async def test_a_trusted_host_is_trusted_by_name_and_on_any_port(
     server: str,
     tmp_path: Path,
 ) -> None:
-    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with httpx.AsyncClient(transport=AiohttpTransport(repeats=True)) as client:
         own = Videos(workers=workers, client=client, trusted_hosts={"localhost"}, resolve=only_ipv4)
         link = server.replace("127.0.0.1", "localhost")
         assert await own.fetch(f"{link}/video", tmp_path / "a.mp4") == len(CONTENT)

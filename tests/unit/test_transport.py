@@ -1,4 +1,4 @@
-"""What a server sees of a download, and how its failures are told."""
+"""What a server sees of downloads and questions, and how its failures are told."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ import httpx
 import pytest
 from aiohttp import web
 
-from bot.downloads import DownloadTransport
+from providers.transport import AiohttpTransport
 from tests.serving import served
+
+
+def downloads() -> httpx.AsyncClient:
+    """A client as the bot has one for links."""
+    return httpx.AsyncClient(transport=AiohttpTransport(repeats=True), trust_env=False)
 
 
 @dataclass
@@ -42,7 +47,7 @@ async def server() -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=DownloadTransport(), trust_env=False) as made:
+    async with downloads() as made:
         yield made
 
 
@@ -66,7 +71,7 @@ async def test_a_connection_is_kept_for_the_same_name_alone(server: Server, clie
 
 
 async def test_a_server_that_sets_cookies_never_sees_them_again(server: Server) -> None:
-    transport = DownloadTransport()
+    transport = AiohttpTransport(repeats=True)
     for _ in range(2):
         response = await transport.handle_async_request(httpx.Request("GET", server.url))
         assert await response.aread() == b"a video"
@@ -83,7 +88,7 @@ async def test_a_kept_connection_that_its_server_has_closed_meanwhile_is_no_fail
         # says nothing of closing, and closes
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nvideo")
 
-    async with listening(once) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with listening(once) as address, downloads() as client:
         for _ in range(3):
             assert (await client.get(f"http://{address}")).content == b"video"
     assert answers == 3
@@ -113,6 +118,59 @@ async def listening(serve: Serve, *, tls: ssl.SSLContext | None = None) -> Async
         await asyncio.gather(*connections)
 
 
+@pytest.mark.parametrize("repeats", [True, False])
+async def test_a_request_that_went_out_in_vain_is_sent_again_only_where_that_may_be(*, repeats: bool) -> None:
+    heard = 0
+
+    async def hear_two(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        heard += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nvideo")
+        if heard == 1:
+            # the next one is heard and never answered
+            await reader.readuntil(b"\r\n\r\n")
+            heard += 1
+
+    transport = AiohttpTransport(repeats=repeats)
+    async with listening(hear_two) as address, httpx.AsyncClient(transport=transport) as client:
+        await client.get(f"http://{address}")
+        if repeats:
+            assert (await client.get(f"http://{address}")).content == b"video"
+        else:
+            with pytest.raises(httpx.ReadError):
+                await client.get(f"http://{address}")
+    assert heard == (3 if repeats else 2)
+
+
+async def test_a_question_may_have_a_body(server: Server) -> None:
+    async with httpx.AsyncClient(transport=AiohttpTransport()) as client:
+        await client.post(server.url, json={"task": "1"})
+    (seen,) = server.requests
+    assert (seen.method, seen.content_type, seen.content_length) == ("POST", "application/json", 12)
+
+
+@pytest.mark.parametrize("trust_env", [True, False])
+async def test_the_proxies_of_the_environment_are_used_where_that_is_wished(
+    server: Server, monkeypatch: pytest.MonkeyPatch, *, trust_env: bool
+) -> None:
+    asked = 0
+
+    async def proxy(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nproxy")
+
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    async with listening(proxy) as address:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{address}")
+        monkeypatch.setenv("http_proxy", f"http://{address}")
+        async with httpx.AsyncClient(transport=AiohttpTransport(trust_env=trust_env)) as client:
+            answer = await client.get(server.url)
+    assert answer.content == (b"proxy" if trust_env else b"a video")
+    assert asked == trust_env
+
+
 async def test_a_download_that_is_left_closes_its_connection() -> None:
     is_closed = asyncio.Event()
 
@@ -125,7 +183,7 @@ async def test_a_download_that_is_left_closes_its_connection() -> None:
         except ConnectionError:
             is_closed.set()
 
-    async with listening(endless) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with listening(endless) as address, downloads() as client:
         async with client.stream("GET", f"http://{address}") as response:
             async for _ in response.aiter_raw():
                 break
@@ -141,7 +199,10 @@ async def test_over_tls_the_name_is_asked_for_and_its_certificate_is_checked() -
     async def nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         raise AssertionError("nobody gets that far")
 
-    async with listening(nothing, tls=tls) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with (
+        listening(nothing, tls=tls) as address,
+        downloads() as client,
+    ):
         with pytest.raises(httpx.ConnectError):
             await client.get(f"https://{address}", extensions={"sni_hostname": "cdn.example"})
     assert asked == ["cdn.example"]
@@ -160,7 +221,7 @@ async def test_what_goes_wrong_is_an_error_of_httpx(answer: bytes, error: type[h
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
 
-    async with listening(serve) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with listening(serve) as address, downloads() as client:
         with pytest.raises(error):
             await client.get(f"http://{address}")
 
@@ -169,17 +230,17 @@ async def test_silence_ends_in_time() -> None:
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with listening(silent) as address, httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with listening(silent) as address, downloads() as client:
         with pytest.raises(httpx.ReadTimeout):
             await client.get(f"http://{address}", timeout=httpx.Timeout(5.0, read=0.1))
 
 
 async def test_nobody_there_is_no_connection() -> None:
-    async with httpx.AsyncClient(transport=DownloadTransport()) as client:
+    async with downloads() as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("http://127.0.0.1:1/")
 
 
 async def test_a_transport_that_was_never_used_is_closed_all_the_same() -> None:
-    async with httpx.AsyncClient(transport=DownloadTransport()):
+    async with downloads():
         pass  # nothing was asked

@@ -1,44 +1,61 @@
-"""How links are followed: httpx asks, aiohttp moves the bytes, which for large files takes it half the work."""
+"""How questions and downloads travel: httpx asks, aiohttp moves the bytes, which takes it half the work."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
-from typing import Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from urllib.request import getproxies
 
 import aiohttp
 import httpx
 from yarl import URL
 
-from providers.http import trusted_certificates
+if TYPE_CHECKING:
+    import ssl
 
-#: bytes of one download that wait in memory before its sender is held up
+#: bytes of one answer that wait in memory before its sender is held up
 _WAITING: Final = 256 * 1024
-#: seconds for which a connection waits for the next download
+#: seconds for which a connection waits for the next request; no server closes one after so short a time
 _KEPT: Final = 2.0
 #: headers that aiohttp would add by itself
-_ADDED: Final = ("Accept", "Accept-Encoding", "User-Agent")
+_ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
-class DownloadTransport(httpx.AsyncBaseTransport):
-    """Sends requests without a body, and streams the answers as they come.
+@lru_cache(maxsize=1)
+def trusted_certificates() -> ssl.SSLContext:
+    """What every client of ours checks certificates with; reading them takes a while."""
+    return httpx.create_ssl_context()
 
-    It knows no proxies and no cookies, follows no redirect, and unpacks nothing. A connection is kept for the next
-    request to the same address under the same name (``sni_hostname`` among the extensions). Nothing is made before the
-    first request.
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """Sends requests, and streams the answers as they come.
+
+    It knows no cookies, follows no redirect, and unpacks nothing. A connection is kept for the next request to the
+    same address under the same name (``sni_hostname`` among the extensions). Nothing is made before the first request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, trust_env: bool = False, repeats: bool = False) -> None:
+        """Set up.
+
+        Args:
+            trust_env: whether the environment's proxies are used.
+            repeats: whether a GET is sent again, once, whose kept connection is closed before any answer.
+        """
+        self._trust_env = trust_env
+        self._repeats = repeats
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
-        self._session = self._session or _new_session()
+        """Send a request; a body must be in memory."""
+        self._session = self._session or _new_session(trust_env=self._trust_env, repeats=self._repeats)
         times = request.extensions.get("timeout", {})
         with _errors_of_httpx():
             response = await self._session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
+                data=request.content or None,
                 headers=[(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw],
                 allow_redirects=False,
                 server_hostname=request.extensions.get("sni_hostname"),
@@ -65,15 +82,20 @@ class _Body(httpx.AsyncByteStream):
         self._response.close()
 
 
-def _new_session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
+def _new_session(*, trust_env: bool, repeats: bool) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT, ssl=trusted_certificates()),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(),
         auto_decompress=False,
         read_bufsize=_WAITING,
         skip_auto_headers=_ADDED,
+        # where there are any: they are looked for again before each request, which takes longer than the request
+        trust_env=trust_env and bool(getproxies()),
     )
+    # there is no other way to say so; the tests of what a vendor sees would tell
+    session._retry_connection = repeats  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return session
 
 
 @contextmanager
