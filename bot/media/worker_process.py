@@ -46,8 +46,7 @@ def serve(tasks: Mapping[str, Work], arguments: list[str]) -> None:
     """
     memory_limit, cpu_seconds = int(arguments[0]), int(arguments[1])
     answers = _own_output()
-    os.nice(5)
-    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    _step_back()
     _limit(memory_limit)
     for line in sys.stdin.buffer:
         _allow_cpu(cpu_seconds)
@@ -64,6 +63,15 @@ def _own_output() -> BinaryIO:
     os.close(nowhere)
     logging.disable()
     return answers
+
+
+def _step_back() -> None:
+    """Compute when the bot has nothing to do, and don't push it aside whenever a task comes."""
+    os.nice(5)
+    # Linux alone has it; the other systems go by the niceness
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _limit(memory_limit: int) -> None:

@@ -59,6 +59,7 @@ TASKS = {
     "pid": lambda arguments: os.getpid(),
     "sleep": lambda arguments: time.sleep(arguments["seconds"]) or os.getpid(),
     "nice": lambda arguments: os.nice(0),
+    "policy": lambda arguments: os.sched_getscheduler(0),
     "exit": lambda arguments: os._exit(arguments["code"]),
     "text": lambda arguments: "a text",
     "refuse": refuse, "fail": fail, "eat": eat, "chatter": chatter, "burn": burn,
@@ -127,6 +128,11 @@ async def test_a_child_is_nice_to_the_bot(make: Make) -> None:
     assert await make().run(task("nice")) == os.nice(0) + 5
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has it")
+async def test_a_child_that_gets_a_task_does_not_push_the_bot_aside(make: Make) -> None:
+    assert await make().run(task("policy")) == os.SCHED_BATCH
+
+
 async def test_a_child_knows_none_of_the_secrets(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "secret")
     names = await make().run(Task(name="environment", arguments={}, answer=TypeAdapter(list[str])))
@@ -185,6 +191,8 @@ async def test_a_child_that_died_while_idle_is_not_asked(make: Make) -> None:
     first = await workers.run(task("pid"))
     os.kill(first, signal.SIGKILL)
     assert await gone(first)
+    # the loop hears of it a moment after the system has forgotten it
+    await asyncio.sleep(0.5)
     assert await workers.run(task("pid")) != first
 
 
