@@ -28,8 +28,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: the simulated world follows the wall clock in steps of this many seconds
 _STEP: Final = 0.25
-#: seconds that a posted video is on its way
-_UPLOAD: Final = 1.0
 #: seconds; timers of the bot that are shorter than this are waited for in real time, and the page with them
 _SETTLE: Final = 4.0
 
@@ -61,24 +59,11 @@ async def open_world(settings: Settings, *, models: Sequence[ModelSpec] = MODELS
         simulated.clock._epoch = datetime.now(UTC)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         simulated.bot_user.name = "wanbot"
         async with run as env:
-            _slow_uploads(app.bot)
             _count_no_refusals(env)
             try:
                 yield _populate(app, env)
             finally:
                 await app.bot.close()
-
-
-def _slow_uploads(bot: discord.Client) -> None:
-    """Let a posted file take a moment, as it does on the way to Discord: else nobody sees a video on its way."""
-    inner = bot.http.request
-
-    async def request(route: Any, **kwargs: Any) -> Any:
-        if route.method == "POST" and kwargs.get("files"):
-            await asyncio.sleep(_UPLOAD)
-        return await inner(route, **kwargs)
-
-    bot.http.request = request
 
 
 def _count_no_refusals(env: simcord.Env) -> None:
