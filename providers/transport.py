@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _WAITING: Final = 256 * 1024
 #: seconds for which a connection waits for the next request; no server closes one after so short a time
 _KEPT: Final = 2.0
+#: bytes of a line or a header of an answer: as much as httpx would take, where aiohttp stops at eight KiB
+_LONGEST: Final = 64 * 1024
 #: headers that aiohttp would add by itself
 _ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
@@ -89,6 +91,8 @@ def _new_session(*, trust_env: bool, repeats: bool) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(),
         auto_decompress=False,
         read_bufsize=_WAITING,
+        max_line_size=_LONGEST,
+        max_field_size=_LONGEST,
         skip_auto_headers=_ADDED,
         # where there are any: they are looked for again before each request, which takes longer than the request
         trust_env=trust_env and bool(getproxies()),

@@ -142,6 +142,15 @@ async def test_a_request_that_went_out_in_vain_is_sent_again_only_where_that_may
     assert heard == (3 if repeats else 2)
 
 
+async def test_an_answer_may_have_long_headers() -> None:
+    async def verbose(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        policy = b"Content-Security-Policy: " + b"x" * 20_000
+        writer.write(b"HTTP/1.1 200 OK\r\n" + policy + b"\r\nContent-Length: 5\r\n\r\nvideo")
+
+    async with listening(verbose) as address, downloads() as client:
+        assert (await client.get(f"http://{address}")).content == b"video"
+
+
 async def test_a_question_may_have_a_body(server: Server) -> None:
     async with httpx.AsyncClient(transport=AiohttpTransport()) as client:
         await client.post(server.url, json={"task": "1"})
