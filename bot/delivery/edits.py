@@ -138,6 +138,10 @@ class Edits:
         """The job ended before it had a card."""
         self._forget(job)
 
+    def drop_open(self) -> None:
+        """Edits of open jobs are not to be sent any more; an end stays true, whoever has seen to the job since."""
+        self._wanted = {job_id: edit for job_id, edit in self._wanted.items() if not edit.job.state.is_open}
+
     def seconds_to_next(self) -> float | None:
         """Seconds until an edit may be sent; None: nothing waits."""
         now = self._clock()

@@ -125,6 +125,10 @@ class DiscordPresenter:
         self._edits.want(job, self.card_of(job, sight))
         self._wake.set()
 
+    def drop_waiting(self) -> None:
+        """See ``Presenter``."""
+        self._edits.drop_open()
+
     def answered(self, job: Job, shown: Card) -> None:
         """The answer to the command shows this card already."""
         self._edits.shown(job, shown)
@@ -216,7 +220,8 @@ class DiscordPresenter:
                 await self.flush()
 
     def _send_due(self) -> bool:
-        due = self._edits.take_due()
+        # who has slept may know less of a job than its card tells
+        due = self._edits.take_due() if self._holds() else []
         for edit in due:
             task = asyncio.create_task(self._send(edit), name=f"card {edit.job.id}")
             self._sending.add(task)

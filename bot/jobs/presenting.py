@@ -48,6 +48,10 @@ class Presenter(Protocol):
         """Bring the job's card up to date as soon as the channel's budget allows. Returns at once."""
         ...
 
+    def drop_waiting(self) -> None:
+        """Show nothing more of what was asked for of open jobs: others may have taken them up, and know more."""
+        ...
+
     async def make_card(self, job: Job) -> int | None:
         """Find the card of a job whose answer got lost, or post a new one: its id; None: it can't be had.
 

@@ -79,6 +79,8 @@ class Takeover:
                 return
             standing = await self._leases.renew()
         if standing.was_over:
+            # before anything else: from now on cards are edited again
+            self._presenter.drop_waiting()
             # the others may have been silent for the same reason, a database that was away: the next round tells
             await self._drop_lost()
             return
@@ -123,4 +125,5 @@ class Takeover:
         lost = await self._leases.lost_of(self._worker.started)
         for job_id in lost:
             self._worker.forget(job_id)
+        self._worker.show_all()
         log.warning("the lease was over; others may have taken jobs up", lost=len(lost))

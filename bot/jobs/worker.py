@@ -118,6 +118,13 @@ class Worker:
         """Somebody else has ended a job: see to it no more."""
         self._carrying.forget(job_id)
 
+    def show_all(self) -> None:
+        """Bring the cards of all jobs that were started and are seen to here up to date."""
+        for job_id in self._watches.job_ids:
+            watch = self._watches.find(job_id)
+            if watch is not None:
+                self._carrying.show(watch)
+
     def sight_of(self, job: Job) -> Sight:
         """What memory knows of a job beyond its row."""
         watch = self._watches.find(job.id)

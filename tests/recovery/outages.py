@@ -83,6 +83,8 @@ class Discord:
 
     def show(self, job: Job, sight: Sight = NOTHING_MORE) -> None: ...
 
+    def drop_waiting(self) -> None: ...
+
     async def make_card(self, job: Job) -> int | None:
         raise AssertionError("every job here has its card")
 

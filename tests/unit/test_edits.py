@@ -411,3 +411,14 @@ def test_after_a_failed_edit_newer_news_wait_as_well(clock: Clock) -> None:
     assert edits.take_due() == []
     clock.advance(10)
     assert sent(edits) == ["2"]
+
+
+def test_what_open_jobs_were_to_show_can_be_dropped_but_no_end(clock: Clock) -> None:
+    edits = opened(clock)
+    edits.want(JOB, saying("running"))
+    edits.want(replace(ended(JOB), id="b", channel_id=33), saying("done"))
+    edits.drop_open()
+    assert sent(edits) == ["done"]
+    # what it shows now may be asked for again
+    edits.want(JOB, saying("running"))
+    assert sent(edits) == ["running"]

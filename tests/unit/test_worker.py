@@ -100,6 +100,8 @@ class Discord:
     def show(self, job: Job, sight: Sight = NOTHING_MORE) -> None:
         self.shown.append((job.id, job.state))
 
+    def drop_waiting(self) -> None: ...
+
     async def make_card(self, job: Job) -> int | None:
         return await self.cards(job)
 
