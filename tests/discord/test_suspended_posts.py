@@ -1,17 +1,19 @@
-"""A process that is suspended just before it posts a video, while another one takes the job up."""
+"""A process that is suspended for longer than its lease, while another one takes its jobs up."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, exists, select, update
 
 from bot.database.engine import Database
 from bot.database.tables import jobs
-from tests.discord.worlds import World, open_world
+from bot.jobs.job import Job, State
+from tests.discord.worlds import World, all_text, open_world
 
 T = TypeVar("T")
 
@@ -63,11 +65,34 @@ async def test_a_video_is_not_posted_by_who_has_slept_since_it_meant_to(tmp_path
         assert len(world.posted()) == 1
 
 
+async def test_who_has_slept_edits_no_card_of_what_others_see_to(tmp_path: Path, postgres_url: str) -> None:
+    async with open_world(tmp_path, {"DATABASE_URL": postgres_url}) as world:
+        await world.video(prompt="a fox", duration=2)
+        (job,) = await world.jobs()
+        presenter, database = world.app.services.presenter, world.app.services.database
+        before = _card(world, job)
+        # an edit waits while the process is suspended
+        presenter.show(replace(job, state=State.DELIVERING, version=job.version + 1))
+        await world.app.services.leases.hand_over()
+        await database.write(_take_up)
+        await world.env.advance_time(60)
+        await presenter.flush()
+        assert _card(world, job) == before, "nobody knows yet whether the job is still its own"
+        await world.app.services.takeover.run_once()
+        await presenter.flush()
+        assert _card(world, job) == before, "another process tells of it now"
+
+
+def _card(world: World, job: Job) -> str:
+    (card,) = [message for message in world.channel.history() if message.id == job.card_message_id]
+    return all_text(card)
+
+
 async def _sleep(world: World, database: Suspending) -> None:
     """As if the lease had run out meanwhile, and somebody had taken the jobs up."""
     await world.app.services.leases.hand_over()
+    await database.inner.write(_take_up)
 
-    def take_up(connection: Connection) -> Any:
-        return connection.execute(update(jobs).values(owner="another")).rowcount
 
-    await database.inner.write(take_up)
+def _take_up(connection: Connection) -> None:
+    connection.execute(update(jobs).values(owner="another"))
