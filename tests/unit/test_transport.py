@@ -6,14 +6,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 
 import httpx
 import pytest
 from aiohttp import web
 
 from providers.transport import AiohttpTransport
-from tests.serving import served
+from tests.serving import Recording
 
 
 def downloads() -> httpx.AsyncClient:
@@ -21,28 +20,11 @@ def downloads() -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=AiohttpTransport(repeats=True), trust_env=False)
 
 
-@dataclass
-class Server:
-    """Remembers the requests, and the connections that they came by."""
-
-    url: str = ""
-    requests: list[web.Request] = field(default_factory=list[web.Request])
-    ports: list[int] = field(default_factory=list[int])
-
-    async def answer(self, request: web.Request) -> web.Response:
-        assert request.transport is not None
-        self.requests.append(request)
-        self.ports.append(request.transport.get_extra_info("peername")[1])
-        return web.Response(body=b"a video", headers={"Set-Cookie": "seen=yes; Path=/"})
-
-
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    made = Server()
-    application = web.Application()
-    application.router.add_route("*", "/{tail:.*}", made.answer)
-    async with served(application) as made.url:
-        yield made
+async def server() -> AsyncIterator[Recording]:
+    headers = {"Set-Cookie": "seen=yes; Path=/"}
+    async with Recording.answering(lambda: web.Response(body=b"a video", headers=headers)) as recording:
+        yield recording
 
 
 @pytest.fixture
@@ -51,7 +33,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
-async def test_the_headers_are_those_of_the_request_and_no_others(server: Server, client: httpx.AsyncClient) -> None:
+async def test_the_headers_are_those_of_the_request_and_no_others(server: Recording, client: httpx.AsyncClient) -> None:
     sent = {"Host": "cdn.example:8443", "Accept-Encoding": "identity", "Connection": "close"}
     request = httpx.Request("GET", f"{server.url}/a%2Fb.mp4?sign=a%2Bb%3D&x", headers=sent)
     response = await client.send(request)
@@ -61,7 +43,7 @@ async def test_the_headers_are_those_of_the_request_and_no_others(server: Server
     assert seen.raw_path == "/a%2Fb.mp4?sign=a%2Bb%3D&x", "a signed link is asked for as it is"
 
 
-async def test_a_connection_is_kept_for_the_same_name_alone(server: Server, client: httpx.AsyncClient) -> None:
+async def test_a_connection_is_kept_for_the_same_name_alone(server: Recording, client: httpx.AsyncClient) -> None:
     for name in ("one.example", "one.example", "another.example", "one.example"):
         response = await client.get(server.url, extensions={"sni_hostname": name})
         assert response.content == b"a video"
@@ -70,7 +52,7 @@ async def test_a_connection_is_kept_for_the_same_name_alone(server: Server, clie
     assert another != first, "who may speak for one name needn't for another at the same address"
 
 
-async def test_a_server_that_sets_cookies_never_sees_them_again(server: Server) -> None:
+async def test_a_server_that_sets_cookies_never_sees_them_again(server: Recording) -> None:
     transport = AiohttpTransport(repeats=True)
     for _ in range(2):
         response = await transport.handle_async_request(httpx.Request("GET", server.url))
@@ -151,7 +133,7 @@ async def test_an_answer_may_have_long_headers() -> None:
         assert (await client.get(f"http://{address}")).content == b"video"
 
 
-async def test_a_question_may_have_a_body(server: Server) -> None:
+async def test_a_question_may_have_a_body(server: Recording) -> None:
     async with httpx.AsyncClient(transport=AiohttpTransport()) as client:
         await client.post(server.url, json={"task": "1"})
     (seen,) = server.requests
@@ -160,7 +142,7 @@ async def test_a_question_may_have_a_body(server: Server) -> None:
 
 @pytest.mark.parametrize("trust_env", [True, False])
 async def test_the_proxies_of_the_environment_are_used_where_that_is_wished(
-    server: Server, monkeypatch: pytest.MonkeyPatch, *, trust_env: bool
+    server: Recording, monkeypatch: pytest.MonkeyPatch, *, trust_env: bool
 ) -> None:
     asked = 0
 
