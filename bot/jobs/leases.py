@@ -64,6 +64,8 @@ class Leases:
         self._until = float("-inf")
         #: as of the last renewal
         self._standing = _NOTHING_KNOWN
+        # every plan asks for it
+        self._share = 1.0
 
     @property
     def name(self) -> str | None:
@@ -83,9 +85,7 @@ class Leases:
     @property
     def share(self) -> float:
         """Which part of what all processes may do together is for this one: more where it has most of the jobs."""
-        part = self._standing.own_jobs / max(1, self._standing.open_jobs)
-        # in steps, so that a plan isn't made anew for each job that comes or goes
-        return max(1, math.ceil(part * self.processes)) / self.processes
+        return self._share
 
     @property
     def is_first(self) -> bool:
@@ -108,6 +108,9 @@ class Leases:
         begun = self._monotonic()
         lease = partial(lease_store.renew, name=self._name, shards=self._shards, length=self._length)
         self._standing = await self._database.write(lease)
+        part = self._standing.own_jobs / max(1, self._standing.open_jobs)
+        # in steps, so that a plan isn't made anew for each job that comes or goes
+        self._share = max(1, math.ceil(part * self.processes)) / self.processes
         self._until = begun + (1 - _MARGIN) * self._length.total_seconds()
         return self._standing
 
